@@ -1,0 +1,64 @@
+# qvl_layer(NAME SOURCES ... DEPENDS LAYER... LIBRARIES TARGET...): one static library per folder of src/. DEPENDS
+# names other layers (the order of layers is in docs/architecture.md and checked by tests/layers.sh).
+add_library(qvl_flags INTERFACE)
+target_compile_options(qvl_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+                                           -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough)
+if(QVL_WERROR)
+  target_compile_options(qvl_flags INTERFACE -Werror)
+endif()
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_compile_options(qvl_flags INTERFACE -march=x86-64-v2)
+endif()
+# Results must not depend on which instructions a machine has: no contraction of a*b+c behind our back.
+target_compile_options(qvl_flags INTERFACE -ffp-contract=off)
+if(QVL_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+if(QVL_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+function(qvl_layer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_library(qvl_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(qvl_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(qvl_${name} PRIVATE qvl_flags ${ARG_LIBRARIES})
+  foreach(layer ${ARG_DEPENDS})
+    target_link_libraries(qvl_${name} PUBLIC qvl_${layer})
+  endforeach()
+endfunction()
+
+# qvl_test(NAME SOURCES ... LAYERS ... [LIBRARIES ...]): one GoogleTest binary per layer, labelled `unit`.
+function(qvl_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LAYERS;LIBRARIES" ${ARGN})
+  add_executable(test_${name} ${ARG_SOURCES})
+  target_link_libraries(test_${name} PRIVATE qvl_flags qvl_test_support GTest::gtest_main ${ARG_LIBRARIES})
+  foreach(layer ${ARG_LAYERS})
+    target_link_libraries(test_${name} PRIVATE qvl_${layer})
+  endforeach()
+  gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}." PROPERTIES LABELS unit
+                       TIMEOUT 300)
+endfunction()
+
+# qvl_bench(NAME SOURCES ... LAYERS ...): one Google Benchmark binary.
+function(qvl_bench name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LAYERS;LIBRARIES" ${ARGN})
+  add_executable(bench_${name} ${ARG_SOURCES})
+  target_compile_definitions(bench_${name} PRIVATE QVL_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  target_link_libraries(bench_${name} PRIVATE qvl_flags benchmark::benchmark_main ${ARG_LIBRARIES})
+  foreach(layer ${ARG_LAYERS})
+    target_link_libraries(bench_${name} PRIVATE qvl_${layer})
+  endforeach()
+endfunction()
+
+# qvl_fuzz(NAME SOURCES ... LAYERS ...): one libFuzzer target; its seeds lie in fuzz/seeds/NAME.
+function(qvl_fuzz name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LAYERS;LIBRARIES" ${ARGN})
+  add_executable(fuzz_${name} ${ARG_SOURCES})
+  target_link_libraries(fuzz_${name} PRIVATE qvl_flags ${ARG_LIBRARIES})
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  foreach(layer ${ARG_LAYERS})
+    target_link_libraries(fuzz_${name} PRIVATE qvl_${layer})
+  endforeach()
+endfunction()

@@ -1,0 +1,59 @@
+#include "core/json_text.h"
+
+#include <fmt/format.h>
+
+#include "core/mapped_file.h"
+#include "qvl/error.h"
+
+namespace qvl {
+namespace {
+
+constexpr int kMaxDepth = 256;
+
+}  // namespace
+
+Json parse_json(std::string_view text, std::string_view source) {
+  bool too_deep = false;
+  // Counted by hand: the parser's own callback is slow on big files.
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size() && !too_deep; ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') {
+        ++i;
+      } else if (c == '"') {
+        in_string = false;
+      }
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth) too_deep = true;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  if (too_deep) {
+    throw InputError(fmt::format("{}: JSON nested deeper than {} levels", source, kMaxDepth));
+  }
+  try {
+    return Json::parse(text.begin(), text.end());
+  } catch (const Json::exception& error) {
+    throw InputError(fmt::format("{} is not valid JSON: {}", source, error.what()));
+  }
+}
+
+std::string read_text_file(const std::filesystem::path& path, std::size_t max_bytes) {
+  const MappedFile file(path);
+  if (file.bytes().size() > max_bytes) {
+    throw InputError(fmt::format("{} has {} bytes; at most {} are expected", path.string(), file.bytes().size(),
+                                 max_bytes));
+  }
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+Json read_json_file(const std::filesystem::path& path, std::size_t max_bytes) {
+  return parse_json(read_text_file(path, max_bytes), path.string());
+}
+
+}  // namespace qvl

@@ -1,0 +1,42 @@
+// Files that appear whole or not at all.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+namespace qvl {
+
+// Written under a temporary name beside its place; commit() renames it. Without commit() it is removed and what was at
+// its place stays. Throws InputError where the place cannot be written, MachineError when the disk is full or fails.
+class OutputFile {
+ public:
+  explicit OutputFile(std::filesystem::path place);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  void append(std::span<const std::byte> bytes);
+  void append(std::string_view text);
+  // At any offset, also beyond the end; append() goes on behind the furthest byte written.
+  void write_at(std::uint64_t offset_bytes, std::span<const std::byte> bytes);
+  [[nodiscard]] std::uint64_t size_bytes() const noexcept { return end_; }
+
+  void commit();
+
+ private:
+  std::filesystem::path place_;
+  std::filesystem::path temporary_;
+  int fd_ = -1;
+  std::uint64_t end_ = 0;
+};
+
+// The whole file in one call.
+void write_file(const std::filesystem::path& place, std::string_view text);
+
+// Throws the Error that fits an errno of a failed write: MachineError for a full or failing disk, else InputError.
+[[noreturn]] void throw_write_error(const std::filesystem::path& place, int error);
+
+}  // namespace qvl

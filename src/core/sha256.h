@@ -1,0 +1,33 @@
+// SHA-256 (FIPS 180-4), by OpenSSL.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "qvl/progress.h"
+
+namespace qvl {
+
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+
+  void update(std::span<const std::byte> bytes);
+  // 64 lower-case hexadecimal digits. Nothing may be added afterwards.
+  [[nodiscard]] std::string hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Streams the file; `cancel` may be null.
+[[nodiscard]] std::string sha256_of_file(const std::filesystem::path& path, const CancelToken* cancel = nullptr);
+
+}  // namespace qvl
