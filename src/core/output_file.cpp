@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -53,7 +52,19 @@ void OutputFile::write_at(std::uint64_t offset_bytes, std::span<const std::byte>
     }
     done += static_cast<std::size_t>(n);
   }
-  end_ = std::max(end_, offset_bytes + bytes.size());
+  std::uint64_t seen = end_.load();
+  while (seen < offset_bytes + bytes.size() && !end_.compare_exchange_weak(seen, offset_bytes + bytes.size())) {
+  }
+}
+
+void OutputFile::reserve(std::uint64_t size_bytes) {
+  if (size_bytes == 0) return;
+  // File systems without fallocate (the call says so) only get the length.
+  if (::fallocate(fd_, 0, 0, static_cast<off_t>(size_bytes)) != 0) {
+    if (errno != EOPNOTSUPP && errno != ENOSYS) throw_write_error(place_, errno);
+    if (::ftruncate(fd_, static_cast<off_t>(size_bytes)) != 0) throw_write_error(place_, errno);
+  }
+  end_ = size_bytes;
 }
 
 void OutputFile::commit() {

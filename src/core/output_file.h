@@ -1,6 +1,7 @@
 // Files that appear whole or not at all.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -20,8 +21,11 @@ class OutputFile {
 
   void append(std::span<const std::byte> bytes);
   void append(std::string_view text);
-  // At any offset, also beyond the end; append() goes on behind the furthest byte written.
+  // At any offset, also beyond the end; append() goes on behind the furthest byte written. Several threads may write
+  // different places at once.
   void write_at(std::uint64_t offset_bytes, std::span<const std::byte> bytes);
+  // Takes the space on the disk now, so that a full disk shows before the work, and makes the file this long.
+  void reserve(std::uint64_t size_bytes);
   [[nodiscard]] std::uint64_t size_bytes() const noexcept { return end_; }
 
   void commit();
@@ -30,7 +34,7 @@ class OutputFile {
   std::filesystem::path place_;
   std::filesystem::path temporary_;
   int fd_ = -1;
-  std::uint64_t end_ = 0;
+  std::atomic<std::uint64_t> end_{0};
 };
 
 // The whole file in one call.

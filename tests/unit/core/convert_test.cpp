@@ -47,7 +47,7 @@ TEST(Convert, CountsWhatItCost) {
   EXPECT_EQ(stats.overflowed, 2U);
   EXPECT_EQ(stats.subnormal, 2U);
   EXPECT_EQ(stats.not_finite, 1U);
-  EXPECT_EQ(stats.max_abs_error, 1e9 - 65504.0);
+  EXPECT_EQ(stats.max_abs_error, 1e9F - 65504.0F);  // measured in float
   EXPECT_EQ(to_float(half[1]), 65504.0F);
   EXPECT_EQ(to_float(half[2]), -65504.0F);
   EXPECT_EQ(half[6].bits, 0x7c00U);

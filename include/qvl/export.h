@@ -1,0 +1,57 @@
+// From a checkpoint to a model folder.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "qvl/error.h"
+#include "qvl/progress.h"
+
+namespace qvl {
+
+// The reference artifacts. Their inputs and outputs are listed in README.md.
+enum class Artifact { vision, text, text_with_image };
+
+enum class MaskType { int64, boolean };
+
+struct ExportOptions {
+  // A checkpoint as on the Hugging Face hub: config.json, *.safetensors, tokenizer.json, preprocessor_config.json.
+  std::filesystem::path checkpoint;
+  // The model folder; made when missing.
+  std::filesystem::path out;
+  // Which artifacts; empty means all three. Others that `out` holds already are kept.
+  std::vector<Artifact> only;
+  // The fixed picture size in pixels; both must be multiples of 28 (patch size x merge size).
+  std::int64_t image_width_pixels = 672;
+  std::int64_t image_height_pixels = 672;
+  MaskType mask_type = MaskType::int64;  // of the text artifacts' attention_mask
+  bool text_in_f32 = false;              // the text artifacts in f32 instead of f16
+  // First part of the file names; empty: told from config.json for the published sizes, else from the folder's name.
+  std::string stem;
+  bool force = false;  // replace files that are there
+  int threads = 0;     // 0: one per processor
+  Progress* progress = nullptr;         // may be null; must outlive the call
+  const CancelToken* cancel = nullptr;  // may be null; must outlive the call
+};
+
+struct ExportedArtifact {
+  Artifact artifact = Artifact::vision;
+  std::string file;       // in `out`
+  std::string data_file;  // in `out`
+  std::uint64_t size_bytes = 0;  // of the data file
+};
+
+struct ExportResult {
+  std::vector<ExportedArtifact> artifacts;
+  std::uint64_t overflowed = 0;  // weights beyond f16's range, stored as ±65504; which ones: manifest.json
+  std::uint64_t subnormal = 0;   // non-zero weights that became subnormal or zero in f16
+};
+
+// Writes the artifacts, the tokenizer, the configs and manifest.json. Everything appears at the end or not at all; at
+// most 512 MiB are resident whatever the model's size. Throws InputError for a broken checkpoint (all its problems at
+// once) and for a place that cannot be written, MachineError for a full disk, Interrupted when cancelled.
+QVL_API ExportResult export_checkpoint(const ExportOptions& options);
+
+}  // namespace qvl

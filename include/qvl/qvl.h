@@ -1,0 +1,8 @@
+// qvl: Qwen2.5-VL checkpoints to ONNX models, and answers from them. This header includes the whole public API.
+#pragma once
+
+#include "qvl/engine.h"
+#include "qvl/error.h"
+#include "qvl/export.h"
+#include "qvl/progress.h"
+#include "qvl/version.h"

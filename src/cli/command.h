@@ -1,0 +1,17 @@
+// The commands of the program. Each adds its subcommand, with options and help, and runs when it is chosen; results go to
+// stdout, everything else to stderr; failures are thrown (qvl/error.h) and become exit codes in main.cpp.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace qvl::cli {
+
+void add_export(CLI::App& app);
+void add_infer(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_preprocess(CLI::App& app);
+void add_render_chat(CLI::App& app);
+void add_run(CLI::App& app);
+void add_tokenize(CLI::App& app);
+
+}  // namespace qvl::cli

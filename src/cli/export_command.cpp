@@ -1,0 +1,108 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <iostream>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/progress_bar.h"
+#include "qvl/export.h"
+
+namespace qvl::cli {
+namespace {
+
+struct Arguments {
+  ExportOptions options;
+  std::string set = "reference";
+  std::string image_size = "672";
+  std::string mask_type = "int64";
+  std::string text_dtype = "f16";
+  std::vector<std::string> only;
+  bool quiet = false;
+};
+
+std::int64_t pixels(std::string_view text, std::string_view whole) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value <= 0 || value > 100'000) {
+    throw UsageError(fmt::format("--image-size {}; a side in pixels (672) or WIDTHxHEIGHT (252x420) is expected", whole));
+  }
+  return value;
+}
+
+void parse_image_size(const std::string& text, ExportOptions& options) {
+  const std::size_t x = text.find('x');
+  options.image_width_pixels = pixels(std::string_view(text).substr(0, x), text);
+  options.image_height_pixels = x == std::string::npos ? options.image_width_pixels
+                                                       : pixels(std::string_view(text).substr(x + 1), text);
+}
+
+void parse_only(const std::vector<std::string>& names, ExportOptions& options) {
+  for (const std::string& name : names) {
+    if (name == "vision") {
+      options.only.push_back(Artifact::vision);
+    } else if (name == "text") {
+      options.only.push_back(Artifact::text);
+    } else if (name == "text_with_image") {
+      options.only.push_back(Artifact::text_with_image);
+    } else {
+      throw UsageError(fmt::format("--only {}; vision, text and text_with_image can be had", name));
+    }
+  }
+}
+
+void run(Arguments& arguments) {
+  ExportOptions& options = arguments.options;
+  parse_image_size(arguments.image_size, options);
+  parse_only(arguments.only, options);
+  options.mask_type = arguments.mask_type == "bool" ? MaskType::boolean : MaskType::int64;
+  options.text_in_f32 = arguments.text_dtype == "f32";
+  options.cancel = &cancel_on_signal();
+  ProgressBar bar(ProgressBar::on_terminal());
+  if (!arguments.quiet) options.progress = &bar;
+  const ExportResult result = export_checkpoint(options);
+  if (result.overflowed > 0) {
+    std::cerr << fmt::format("qvl: warning: {} weights are beyond f16's range and were stored as ±65504; manifest.json "
+                             "says which (--text-dtype f32 keeps them)\n",
+                             result.overflowed);
+  }
+  for (const ExportedArtifact& a : result.artifacts) {
+    std::cout << (options.out / a.file).string() << "\n";
+  }
+}
+
+}  // namespace
+
+void add_export(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("export", "Write a checkpoint's ONNX artifacts into a model folder");
+  command->add_option("CHECKPOINT", arguments->options.checkpoint, "Checkpoint folder as on the Hugging Face hub")
+      ->required();
+  command->add_option("--out", arguments->options.out, "Model folder to write; made when missing")->required();
+  command->add_option("--set", arguments->set, "Which set of artifacts")
+      ->check(CLI::IsMember({"reference"}))
+      ->capture_default_str();
+  command->add_option("--image-size", arguments->image_size,
+                      "Fixed picture size in pixels: a side or WIDTHxHEIGHT, multiples of 28")
+      ->capture_default_str();
+  command->add_option("--mask-type", arguments->mask_type, "Type of attention_mask")
+      ->check(CLI::IsMember({"int64", "bool"}))
+      ->capture_default_str();
+  command->add_option("--text-dtype", arguments->text_dtype, "Type of the text artifacts; f32 names them …_fp32.onnx")
+      ->check(CLI::IsMember({"f16", "f32"}))
+      ->capture_default_str();
+  command->add_option("--stem", arguments->options.stem,
+                      "First part of file names (default: qwen2_5_vl_3b etc., or the checkpoint folder's name)");
+  command->add_option("--only", arguments->only, "Some of the artifacts: vision,text,text_with_image")->delimiter(',');
+  command->add_option("--threads", arguments->options.threads, "Threads (0: one per processor)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_flag("--force", arguments->options.force, "Replace artifacts that are there");
+  command->add_flag("--quiet", arguments->quiet, "No progress on stderr");
+  command->footer("Prints the paths of the artifacts. Beside each lies its external data, NAME.onnx_data.\n\n"
+                  "Example:\n  qvl export Qwen2.5-VL-3B-Instruct --out models/3b\n"
+                  "  qvl export demo/shapes-vl --out demo/out --image-size 672 --only vision,text_with_image");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace qvl::cli

@@ -1,0 +1,139 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/progress_bar.h"
+#include "onnx/model_summary.h"
+#include "qvl/error.h"
+
+namespace qvl::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using OrderedJson = nlohmann::ordered_json;
+
+struct Arguments {
+  fs::path path;
+  bool json = false;
+};
+
+// Weights grouped by what uses them, or by dtype.
+std::map<std::string, std::uint64_t> bytes_by(const ModelSummary& summary, std::string ModelSummary::Initializer::*key) {
+  std::map<std::string, std::uint64_t> bytes;
+  for (const auto& initializer : summary.initializers) {
+    const std::string& group = initializer.*key;
+    bytes[group.empty() ? "unused" : group] += initializer.size_bytes;
+  }
+  return bytes;
+}
+
+OrderedJson ports_json(const std::vector<ModelSummary::Port>& ports) {
+  OrderedJson json = OrderedJson::array();
+  for (const auto& port : ports) {
+    OrderedJson shape = OrderedJson::array();
+    for (const std::string& dim : port.shape) {
+      const bool number = !dim.empty() && std::all_of(dim.begin(), dim.end(), [](char c) { return c >= '0' && c <= '9'; });
+      if (number && dim.size() < 19) {
+        shape.push_back(std::stoll(dim));
+      } else {
+        shape.push_back(dim);
+      }
+    }
+    json.push_back({{"name", port.name}, {"dtype", port.dtype}, {"shape", shape}});
+  }
+  return json;
+}
+
+OrderedJson summary_json(const ModelSummary& summary) {
+  return {{"opset", summary.opset},
+          {"inputs", ports_json(summary.inputs)},
+          {"outputs", ports_json(summary.outputs)},
+          {"ops", summary.ops},
+          {"parameters", summary.parameters},
+          {"bytes", summary.size_bytes},
+          {"bytes_by_op", bytes_by(summary, &ModelSummary::Initializer::used_by)},
+          {"bytes_by_dtype", bytes_by(summary, &ModelSummary::Initializer::dtype)},
+          {"ir_version", summary.ir_version},
+          {"producer", summary.producer},
+          {"other_opsets", summary.other_opsets}};
+}
+
+void print_ports(const char* title, const std::vector<ModelSummary::Port>& ports) {
+  std::cout << title << "\n";
+  for (const auto& port : ports) {
+    std::string shape;
+    for (const std::string& dim : port.shape) shape += (shape.empty() ? "" : ", ") + dim;
+    std::cout << fmt::format("  {:<24} {:<5} [{}]\n", port.name, port.dtype, shape);
+  }
+}
+
+void print_bytes(const char* title, const std::map<std::string, std::uint64_t>& bytes) {
+  std::cout << title << "\n";
+  for (const auto& [group, count] : bytes) std::cout << fmt::format("  {:<24} {:>12}\n", group, human_bytes(count));
+}
+
+void print_summary(const fs::path& path, const ModelSummary& summary) {
+  std::cout << path.string() << "\n";
+  std::cout << fmt::format("opset {}, IR version {}, by {}\n", summary.opset, summary.ir_version,
+                           summary.producer.empty() ? "an unnamed producer" : summary.producer);
+  print_ports("inputs", summary.inputs);
+  print_ports("outputs", summary.outputs);
+  std::cout << fmt::format("{} parameters, {}\n", summary.parameters, human_bytes(summary.size_bytes));
+  print_bytes("bytes by op", bytes_by(summary, &ModelSummary::Initializer::used_by));
+  print_bytes("bytes by dtype", bytes_by(summary, &ModelSummary::Initializer::dtype));
+  std::cout << "nodes\n";
+  for (const auto& [op, count] : summary.ops) std::cout << fmt::format("  {:<24} {:>12}\n", op, count);
+}
+
+std::vector<fs::path> onnx_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_regular_file() && entry.path().extension() == ".onnx") files.push_back(entry.path());
+  }
+  if (files.empty()) throw InputError(fmt::format("{} holds no .onnx file", folder.string()));
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+void run(const Arguments& arguments) {
+  if (!fs::is_directory(arguments.path)) {
+    const ModelSummary summary = summarize_model(arguments.path);
+    if (arguments.json) {
+      std::cout << summary_json(summary).dump(-1, ' ', false, OrderedJson::error_handler_t::replace) << "\n";
+    } else {
+      print_summary(arguments.path, summary);
+    }
+    return;
+  }
+  OrderedJson all = OrderedJson::object();
+  bool first = true;
+  for (const fs::path& file : onnx_files(arguments.path)) {
+    const ModelSummary summary = summarize_model(file);
+    if (arguments.json) {
+      all[file.filename().string()] = summary_json(summary);
+    } else {
+      if (!first) std::cout << "\n";
+      print_summary(file, summary);
+    }
+    first = false;
+  }
+  if (arguments.json) std::cout << all.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) << "\n";
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("inspect", "Tell what an ONNX file holds, without loading its weights");
+  command->add_option("PATH", arguments->path, "ONNX file, or a folder of them")->required();
+  command->add_flag("--json", arguments->json, "JSON: an object per file; for a folder, one object keyed by file name");
+  command->footer("Inputs, outputs, op counts, parameters, bytes by op type and by dtype.\n\n"
+                  "Example:\n  qvl inspect demo/out\n  qvl inspect demo/out/shapes_vl_text_fp16.onnx --json");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace qvl::cli

@@ -1,0 +1,11 @@
+// Ctrl-C during long work.
+#pragma once
+
+#include "qvl/progress.h"
+
+namespace qvl::cli {
+
+// From now on SIGINT and SIGTERM set this token; a second one ends the process at once with exit code 130.
+const CancelToken& cancel_on_signal();
+
+}  // namespace qvl::cli

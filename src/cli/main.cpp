@@ -1,0 +1,64 @@
+// The program: finds the command, runs it, turns exceptions into exit codes.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <new>
+
+#include "cli/command.h"
+#include "qvl/error.h"
+#include "qvl/version.h"
+
+namespace {
+
+// What scripts rely on (README.md, "Exit codes").
+enum ExitCode { kDone = 0, kWrongUsage = 2, kBadInput = 3, kMachineCannot = 4, kInterrupted = 130 };
+
+int fail(ExitCode code, const char* what) {
+  std::cerr << "qvl: " << what << "\n";
+  return code;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("qvl turns a Qwen2.5-VL checkpoint into ONNX models and answers questions about pictures with them.");
+  app.name("qvl");
+  app.set_version_flag("--version", "qvl " QVL_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough(false);
+  app.footer("`qvl COMMAND --help` tells more about a command and has an example.\n"
+             "Exit codes: 0 done, 1 a check failed, 2 wrong usage, 3 bad input, 4 the machine cannot, 130 interrupted.");
+  qvl::cli::add_export(app);
+  qvl::cli::add_run(app);
+  qvl::cli::add_inspect(app);
+  qvl::cli::add_infer(app);
+  qvl::cli::add_tokenize(app);
+  qvl::cli::add_render_chat(app);
+  qvl::cli::add_preprocess(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, std::cout, std::cerr);
+    return code == 0 ? kDone : kWrongUsage;
+  }
+  std::cout.flush();
+  if (!std::cout) throw qvl::MachineError("cannot write to stdout");
+  return kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);
+  try {
+    return run(argc, argv);
+  } catch (const qvl::UsageError& error) {
+    return fail(kWrongUsage, error.what());
+  } catch (const qvl::InputError& error) {
+    return fail(kBadInput, error.what());
+  } catch (const qvl::Interrupted& error) {
+    return fail(kInterrupted, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(kMachineCannot, "not enough memory");
+  } catch (const std::exception& error) {
+    return fail(kMachineCannot, error.what());
+  }
+}

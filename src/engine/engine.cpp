@@ -1,0 +1,165 @@
+#include "qvl/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "engine/model_folder.h"
+#include "engine/text_decoder.h"
+#include "engine/vision_encoder.h"
+#include "image/decode.h"
+#include "qwen25vl/prompt_layout.h"
+#include "text/chat_template.h"
+#include "text/detokenizer.h"
+#include "text/tokenizer.h"
+
+namespace qvl {
+namespace {
+
+constexpr std::int64_t kDefaultMaxNewTokens = 512;
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+struct Engine::State {
+  EngineOptions options;
+  ModelFolder folder;
+  Tokenizer tokenizer;
+  SessionOptions session;
+  double load_ms = 0;  // not yet reported with an answer
+  std::optional<VisionEncoder> vision;
+  std::optional<TextDecoder> decoder;
+  bool decoder_takes_pictures = false;
+
+  explicit State(EngineOptions o, Clock::time_point start = Clock::now())
+      : options(std::move(o)), folder(options.folder), tokenizer(Tokenizer::load(folder.tokenizer())) {
+    const auto provider = provider_from_name(options.provider);
+    if (!provider) throw UsageError(fmt::format("provider \"{}\"; cpu or cuda can be had", options.provider));
+    require_chat_tokens(tokenizer, folder.config(), folder.tokenizer().string());
+    session.provider = *provider;
+    session.threads = options.threads;
+    session.memory_pattern = false;  // the sequence grows with every step
+    load_ms = ms_since(start);
+  }
+
+  Answer ask(const Question& question, const std::function<void(std::string_view)>& on_text, const CancelToken* cancel);
+  std::vector<Tensor> encode_pictures(const Question& question, const CancelToken* cancel, StageTimes& ms);
+  std::vector<std::int64_t> prompt_ids(const Question& question, std::span<const Tensor> features) const;
+  void load_decoder(bool with_pictures);
+  void generate(std::int64_t limit, const std::function<void(std::string_view)>& on_text, const CancelToken* cancel,
+                Answer& answer);
+};
+
+std::vector<Tensor> Engine::State::encode_pictures(const Question& question, const CancelToken* cancel,
+                                                   StageTimes& ms) {
+  std::vector<Tensor> features;
+  if (question.pictures.empty()) return features;
+  const PixelSize size = folder.picture_size();
+  (void)folder.artifact("text_with_image");  // better now than after minutes in the vision encoder
+  std::vector<Tensor> pixels;
+  auto start = Clock::now();
+  for (const auto& picture : question.pictures) {
+    pixels.push_back(fixed_size_pixels(read_image(picture), size, folder.preprocessor()));
+  }
+  ms.preprocess = ms_since(start);
+  start = Clock::now();
+  if (!vision) vision.emplace(folder.artifact("vision"), session);
+  load_ms += ms_since(start);
+  start = Clock::now();
+  for (const Tensor& p : pixels) features.push_back(vision->encode(p, cancel));
+  ms.vision = ms_since(start);
+  if (!options.keep_loaded) vision.reset();
+  return features;
+}
+
+std::vector<std::int64_t> Engine::State::prompt_ids(const Question& question, std::span<const Tensor> features) const {
+  std::vector<ChatMessage> messages;
+  if (question.system) messages.push_back({"system", {{ChatPart::Kind::text, *question.system}}});
+  ChatMessage user{"user", {}};
+  for (const auto& picture : question.pictures) user.parts.push_back({ChatPart::Kind::image, picture.string()});
+  user.parts.push_back({ChatPart::Kind::text, question.prompt});
+  messages.push_back(std::move(user));
+  std::vector<std::int64_t> per_picture;
+  for (const Tensor& f : features) per_picture.push_back(f.shape().front());
+  return expand_image_tokens(tokenizer.encode(render_chat(messages)), per_picture,
+                             folder.config().image_token_id);
+}
+
+void Engine::State::load_decoder(bool with_pictures) {
+  // Either artifact answers a question without a picture; the one for it is smaller in what it computes.
+  const bool use_pictures = with_pictures || !folder.has("text");
+  if (decoder && decoder_takes_pictures == use_pictures) return;
+  const auto start = Clock::now();
+  decoder.reset();
+  decoder.emplace(folder.artifact(use_pictures ? "text_with_image" : "text"), session);
+  decoder_takes_pictures = use_pictures;
+  load_ms += ms_since(start);
+}
+
+void Engine::State::generate(std::int64_t limit, const std::function<void(std::string_view)>& on_text,
+                             const CancelToken* cancel, Answer& answer) {
+  const auto& eos = folder.generation().eos_token_ids;
+  Detokenizer detokenizer(tokenizer, /*skip_special=*/true);
+  const auto emit = [&](const std::string& piece) {
+    answer.text += piece;
+    if (on_text && !piece.empty()) on_text(piece);
+  };
+  answer.stop = StopReason::length;
+  for (std::int64_t step = 0; step < limit; ++step) {
+    const auto start = Clock::now();
+    const std::vector<float> logits = decoder->next_logits(cancel);
+    if (step == 0) answer.ms.first_token = ms_since(start);
+    const std::int64_t id = std::max_element(logits.begin(), logits.end()) - logits.begin();
+    if (std::find(eos.begin(), eos.end(), id) != eos.end()) {
+      answer.stop = StopReason::eos;
+      break;
+    }
+    answer.ids.push_back(id);
+    emit(detokenizer.push(id));
+    decoder->append(id);
+  }
+  emit(detokenizer.finish());
+}
+
+Answer Engine::State::ask(const Question& question, const std::function<void(std::string_view)>& on_text,
+                          const CancelToken* cancel) {
+  const auto start = Clock::now();
+  Answer answer;
+  const std::vector<Tensor> features = encode_pictures(question, cancel, answer.ms);
+  const std::vector<std::int64_t> ids = prompt_ids(question, features);
+  answer.prompt_tokens = static_cast<std::int64_t>(ids.size());
+  for (const Tensor& f : features) answer.image_tokens += f.shape().front();
+  const TextConfig& text = folder.config().text;
+  if (answer.prompt_tokens >= text.max_position_embeddings) {
+    throw InputError(fmt::format("the prompt has {} tokens, {} of them of pictures; the model takes fewer than {}",
+                                 answer.prompt_tokens, answer.image_tokens, text.max_position_embeddings));
+  }
+  std::int64_t limit = question.max_new_tokens;
+  if (limit <= 0) limit = folder.generation().max_new_tokens.value_or(kDefaultMaxNewTokens);
+  limit = std::min(limit, text.max_position_embeddings - answer.prompt_tokens);
+  load_decoder(!question.pictures.empty());
+  decoder->begin(ids, features, folder.config().image_token_id, text.hidden_size);
+  generate(limit, on_text, cancel, answer);
+  if (!options.keep_loaded) decoder.reset();
+  answer.ms.total = ms_since(start);
+  answer.ms.load = std::exchange(load_ms, 0);
+  return answer;
+}
+
+Engine::Engine(EngineOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+
+Answer Engine::ask(const Question& question, const std::function<void(std::string_view)>& on_text,
+                   const CancelToken* cancel) {
+  return state_->ask(question, on_text, cancel);
+}
+
+}  // namespace qvl

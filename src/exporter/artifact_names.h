@@ -1,0 +1,25 @@
+// How the files of a model folder are called.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "checkpoint/model_config.h"
+#include "qvl/export.h"
+
+namespace qvl {
+
+// "qwen2_5_vl_3b" for the published sizes, else the checkpoint folder's name in snake case.
+[[nodiscard]] std::string stem_of(const std::filesystem::path& checkpoint, const ModelConfig& config);
+
+// "vision", "text", "text_with_image"
+[[nodiscard]] std::string name(Artifact artifact);
+
+// "{stem}_vision_672_fp32.onnx", "{stem}_text_fp16.onnx", …; other picture sizes are named by their side, or as
+// WIDTHxHEIGHT where the sides differ.
+[[nodiscard]] std::string file_name(Artifact artifact, const std::string& stem, const ExportOptions& options);
+
+// The external data of an artifact lies beside it under this name.
+[[nodiscard]] inline std::string data_file_name(const std::string& file) { return file + "_data"; }
+
+}  // namespace qvl

@@ -1,0 +1,282 @@
+#include "qvl/export.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <future>
+#include <optional>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/generation_config.h"
+#include "checkpoint/preprocessor_config.h"
+#include "core/json_text.h"
+#include "core/output_file.h"
+#include "core/sha256.h"
+#include "core/staging_folder.h"
+#include "exporter/artifact_names.h"
+#include "exporter/manifest.h"
+#include "exporter/weight_stream.h"
+#include "onnx/model_summary.h"
+#include "qwen25vl/prompt_layout.h"
+#include "qwen25vl/text_graph.h"
+#include "qwen25vl/vision_graph.h"
+#include "text/tokenizer.h"
+
+namespace qvl {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kManifestName = "manifest.json";
+
+// Copied as they are, where the checkpoint has them.
+constexpr std::array kCopiedFiles{"config.json",          "generation_config.json",  "preprocessor_config.json", "processor_config.json",
+                                  "tokenizer.json",       "tokenizer_config.json",   "chat_template.json",
+                                  "chat_template.jinja",  "special_tokens_map.json", "added_tokens.json",
+                                  "vocab.json",           "merges.txt"};
+
+class Export {
+ public:
+  explicit Export(const ExportOptions& options)
+      : options_(options), checkpoint_(Checkpoint::open(options.checkpoint)), table_(checkpoint_.config()) {
+    table_.require_match(checkpoint_);
+    check_configs();
+    stem_ = options.stem.empty() ? stem_of(options.checkpoint, checkpoint_.config()) : options.stem;
+    if (stem_.find('/') != std::string::npos || stem_.starts_with('.')) {
+      throw UsageError(fmt::format("stem \"{}\"; it becomes the first part of file names", stem_));
+    }
+    for (const Artifact a : {Artifact::vision, Artifact::text, Artifact::text_with_image}) {
+      const auto& only = options.only;
+      if (!only.empty() && std::find(only.begin(), only.end(), a) == only.end()) continue;
+      plans_.push_back({a, file_name(a, stem_, options), build(a)});
+    }
+    refuse_existing();
+  }
+
+  ExportResult run() {
+    StagingFolder staging(options_.out);
+    staging_ = &staging;
+    require_space();
+    Manifest manifest{fs::weakly_canonical(options_.checkpoint).filename().string(), stem_, {}};
+    for (const Plan& plan : plans_) manifest.artifacts.push_back(write_artifact(plan));
+    add_checksums(manifest);
+    const std::vector<std::string> copied = copy_files();
+    write_file(staging.path() / kManifestName, manifest_json(manifest, existing_manifest(), options_.out));
+    publish(copied);
+    return result(manifest);
+  }
+
+ private:
+  struct Plan {
+    Artifact artifact;
+    std::string file;
+    OnnxModel model;
+  };
+
+  // What qvl run will need must be there and readable, or the export is worth nothing.
+  void check_configs() const {
+    const fs::path tokenizer = options_.checkpoint / "tokenizer.json";
+    require_chat_tokens(Tokenizer::load(tokenizer), checkpoint_.config(), tokenizer.string());
+    (void)read_preprocessor_config(options_.checkpoint);
+    (void)read_generation_config(options_.checkpoint);
+  }
+
+  OnnxModel build(Artifact artifact) const {
+    const ModelConfig& config = checkpoint_.config();
+    std::vector<std::pair<std::string, std::string>> metadata{{"qvl.artifact", name(artifact)}};
+    if (artifact != Artifact::text) {
+      metadata.emplace_back("qvl.image_size",
+                            fmt::format("{}x{}", options_.image_width_pixels, options_.image_height_pixels));
+    }
+    if (artifact == Artifact::vision) {
+      VisionGraphOptions vision;
+      vision.width_pixels = options_.image_width_pixels;
+      vision.height_pixels = options_.image_height_pixels;
+      vision.metadata = std::move(metadata);
+      return build_vision_graph(config, table_, vision);
+    }
+    const std::int64_t token_pixels = config.vision.patch_size * config.vision.spatial_merge_size;
+    TextGraphOptions text;
+    text.dtype = options_.text_in_f32 ? DType::f32 : DType::f16;
+    text.mask_type = options_.mask_type;
+    text.with_image = artifact == Artifact::text_with_image;
+    text.picture_rows_tokens = options_.image_height_pixels / token_pixels;
+    text.picture_columns_tokens = options_.image_width_pixels / token_pixels;
+    if (text.with_image && (text.picture_rows_tokens * token_pixels != options_.image_height_pixels ||
+                            text.picture_columns_tokens * token_pixels != options_.image_width_pixels ||
+                            text.picture_rows_tokens <= 0 || text.picture_columns_tokens <= 0)) {
+      throw InputError(fmt::format("image size {} x {}; both sides must be positive multiples of {}",
+                                   options_.image_width_pixels, options_.image_height_pixels, token_pixels));
+    }
+    text.metadata = std::move(metadata);
+    return build_text_graph(config, table_, text);
+  }
+
+  void refuse_existing() const {
+    if (options_.force) return;
+    for (const Plan& plan : plans_) {
+      for (const std::string& file : {plan.file, data_file_name(plan.file)}) {
+        if (fs::exists(options_.out / file)) {
+          throw InputError(fmt::format("{} is there already; --force replaces it", (options_.out / file).string()));
+        }
+      }
+    }
+  }
+
+  // The plan before this one whose data file will be the same, or null.
+  [[nodiscard]] const Plan* twin_of(const Plan& plan) const {
+    for (const Plan& other : plans_) {
+      if (&other == &plan) return nullptr;
+      const auto& a = other.model.external_tensors();
+      const auto& b = plan.model.external_tensors();
+      const auto same = [](const ExternalTensor& x, const ExternalTensor& y) {
+        return !x.values && !y.values && x.name == y.name && x.dtype == y.dtype && x.shape == y.shape &&
+               x.offset_bytes == y.offset_bytes;
+      };
+      if (std::equal(a.begin(), a.end(), b.begin(), b.end(), same)) return &other;
+    }
+    return nullptr;
+  }
+
+  void require_space() const {
+    std::uint64_t needed = 0;
+    for (const Plan& plan : plans_) {
+      if (twin_of(plan) == nullptr) needed += plan.model.external_size_bytes();
+    }
+    std::error_code error;
+    const fs::space_info space = fs::space(staging_->path(), error);
+    if (!error && space.available < needed) {
+      throw MachineError(fmt::format("{}: the export takes {} bytes, {} are free; free some space or choose another place",
+                                     options_.out.string(), needed, space.available));
+    }
+  }
+
+  ManifestArtifact write_artifact(const Plan& plan) {
+    const fs::path place = staging_->path() / plan.file;
+    const fs::path data = staging_->path() / data_file_name(plan.file);
+    ManifestArtifact entry;
+    entry.artifact = plan.artifact;
+    entry.file = plan.file;
+    entry.data_file = data.filename().string();
+    entry.image_width_pixels = options_.image_width_pixels;
+    entry.image_height_pixels = options_.image_height_pixels;
+    begin(plan.file, plan.model.external_size_bytes());
+    const Plan* twin = twin_of(plan);
+    if (twin != nullptr) {
+      link_or_copy(staging_->path() / data_file_name(twin->file), data);
+      entry.tensors = reports_.at(static_cast<std::size_t>(twin - plans_.data()));
+      advance(plan.model.external_size_bytes());
+    } else {
+      entry.tensors = write_external_data(plan.model, checkpoint_, table_, data,
+                                          {options_.threads, options_.progress, options_.cancel});
+    }
+    reports_.push_back(entry.tensors);
+    plan.model.save(place, entry.data_file);
+    OnnxModel::check(place);
+    const ModelSummary summary = summarize_model(place);
+    entry.opset = summary.opset;
+    for (const auto& port : summary.inputs) entry.inputs.push_back({port.name, port.dtype, port.shape});
+    for (const auto& port : summary.outputs) entry.outputs.push_back({port.name, port.dtype, port.shape});
+    entry.file_bytes = fs::file_size(place);
+    entry.data_bytes = fs::file_size(data);
+    end();
+    return entry;
+  }
+
+  static void link_or_copy(const fs::path& from, const fs::path& to) {
+    std::error_code error;
+    fs::create_hard_link(from, to, error);
+    if (!error) return;
+    fs::copy_file(from, to, error);
+    if (error) throw_write_error(to, error.value());
+  }
+
+  // Two files at a time: hashing is bound by one core.
+  void add_checksums(Manifest& manifest) {
+    begin("checksums", 0);
+    std::vector<std::future<std::string>> data;
+    for (const ManifestArtifact& a : manifest.artifacts) {
+      const fs::path path = staging_->path() / a.data_file;
+      const bool linked = !data.empty() && same_file(path, staging_->path() / manifest.artifacts[data.size() - 1].data_file);
+      data.push_back(linked ? std::future<std::string>()
+                            : std::async(std::launch::async, sha256_of_file, path, options_.cancel));
+    }
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      ManifestArtifact& a = manifest.artifacts[i];
+      a.data_sha256 = data[i].valid() ? data[i].get() : manifest.artifacts[i - 1].data_sha256;
+      a.file_sha256 = sha256_of_file(staging_->path() / a.file, options_.cancel);
+    }
+    end();
+  }
+
+  static bool same_file(const fs::path& a, const fs::path& b) {
+    std::error_code error;
+    return fs::equivalent(a, b, error) && !error;
+  }
+
+  std::vector<std::string> copy_files() const {
+    std::vector<std::string> copied;
+    for (const char* file : kCopiedFiles) {
+      if (!fs::is_regular_file(options_.checkpoint / file)) continue;
+      write_file(staging_->path() / file, read_text_file(options_.checkpoint / file));
+      copied.emplace_back(file);
+    }
+    return copied;
+  }
+
+  [[nodiscard]] std::string existing_manifest() const {
+    const fs::path path = options_.out / kManifestName;
+    return fs::is_regular_file(path) ? read_text_file(path) : "";
+  }
+
+  // Data before the graph that needs it, the manifest last: whoever sees a file sees what it needs.
+  void publish(const std::vector<std::string>& copied) {
+    if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
+    std::vector<std::string> names = copied;
+    for (const Plan& plan : plans_) names.push_back(data_file_name(plan.file));
+    for (const Plan& plan : plans_) names.push_back(plan.file);
+    names.emplace_back(kManifestName);
+    staging_->publish(names);
+  }
+
+  [[nodiscard]] static ExportResult result(const Manifest& manifest) {
+    ExportResult result;
+    std::string counted;  // data files are counted once, hard links not again
+    for (const ManifestArtifact& a : manifest.artifacts) {
+      result.artifacts.push_back({a.artifact, a.file, a.data_file, a.data_bytes});
+      if (a.data_sha256 == counted) continue;
+      counted = a.data_sha256;
+      for (const TensorReport& t : a.tensors) {
+        result.overflowed += t.stats.overflowed;
+        result.subnormal += t.stats.subnormal;
+      }
+    }
+    return result;
+  }
+
+  void begin(const std::string& stage, std::uint64_t bytes) const {
+    if (options_.progress != nullptr) options_.progress->begin(stage, bytes);
+  }
+  void advance(std::uint64_t bytes) const {
+    if (options_.progress != nullptr) options_.progress->advance(bytes);
+  }
+  void end() const {
+    if (options_.progress != nullptr) options_.progress->end();
+  }
+
+  const ExportOptions& options_;
+  Checkpoint checkpoint_;
+  TensorTable table_;
+  std::string stem_;
+  std::vector<Plan> plans_;
+  std::vector<std::vector<TensorReport>> reports_;  // by plan
+  StagingFolder* staging_ = nullptr;
+};
+
+}  // namespace
+
+ExportResult export_checkpoint(const ExportOptions& options) { return Export(options).run(); }
+
+}  // namespace qvl

@@ -1,0 +1,68 @@
+// Every tensor of a Qwen2.5-VL checkpoint: what it is called, what shape it has, and how it goes into a graph.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "checkpoint/model_config.h"
+#include "core/shape.h"
+
+namespace qvl {
+
+class Checkpoint;
+
+// Which graph takes the tensor.
+enum class ModelPart { vision, text };
+
+// From the checkpoint's shape to the initializer's.
+enum class Transform {
+  none,
+  transpose,          // [out, in] -> [in, out], the right operand of a MatMul
+  flatten_transpose,  // [out, a, b, …] -> [a*b*…, out]: the patch embedding's convolution as a MatMul
+};
+
+struct TensorRow {
+  std::string name;  // in the checkpoint (hub layout) and of the initializer
+  ModelPart part = ModelPart::text;
+  Shape shape;  // in the checkpoint
+  Transform transform = Transform::none;
+  bool quantizable = false;  // the weight of a MatMul or Gemm
+
+  [[nodiscard]] Shape graph_shape() const;
+};
+
+// A tensor of the checkpoint that is missing, misshaped, of a wrong dtype, or that nothing uses.
+struct TensorProblem {
+  std::string name;
+  std::string text;  // "missing; [2048, 2048] is expected", …
+};
+
+class TensorTable {
+ public:
+  explicit TensorTable(const ModelConfig& config);
+
+  [[nodiscard]] std::span<const TensorRow> rows() const noexcept { return rows_; }
+  // Throws UsageError when the model has no such tensor.
+  [[nodiscard]] const TensorRow& row(std::string_view name) const;
+
+  // Compares the checkpoint with the table; all problems at once, in the table's order, what is left over last.
+  [[nodiscard]] std::vector<TensorProblem> compare(const Checkpoint& checkpoint) const;
+  // Throws one InputError listing all problems, if there are any.
+  void require_match(const Checkpoint& checkpoint) const;
+
+ private:
+  void add_vision(const VisionConfig& vision);
+  void add_text(const TextConfig& text);
+  // A linear layer: weight [out, in], and bias [out] if it has one.
+  void add_linear(ModelPart part, const std::string& name, std::int64_t in, std::int64_t out, bool bias);
+  void add(TensorRow row);
+
+  std::vector<TensorRow> rows_;
+  std::unordered_map<std::string, std::size_t> by_name_;
+  bool tied_ = false;
+};
+
+}  // namespace qvl
