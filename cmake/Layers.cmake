@@ -29,15 +29,19 @@ function(qvl_layer name)
   endforeach()
 endfunction()
 
-# qvl_test(NAME SOURCES ... LAYERS ... [LIBRARIES ...]): one GoogleTest binary per layer, labelled `unit`.
+# qvl_test(NAME SOURCES ... LAYERS ... [LIBRARIES ...] [LABEL label]): one GoogleTest binary per layer. The label is
+# `unit` (run under the sanitizers too), `parity` (against the reference implementation) or `cli` (runs the program).
 function(qvl_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LAYERS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LAYERS;LIBRARIES" ${ARGN})
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL unit)
+  endif()
   add_executable(test_${name} ${ARG_SOURCES})
   target_link_libraries(test_${name} PRIVATE qvl_flags qvl_test_support GTest::gtest_main ${ARG_LIBRARIES})
   foreach(layer ${ARG_LAYERS})
     target_link_libraries(test_${name} PRIVATE qvl_${layer})
   endforeach()
-  gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}." PROPERTIES LABELS unit
+  gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}." PROPERTIES LABELS ${ARG_LABEL}
                        TIMEOUT 300)
 endfunction()
 

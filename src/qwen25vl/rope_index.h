@@ -15,7 +15,7 @@ struct RopeIndex {
   std::vector<std::int64_t> time;
   std::vector<std::int64_t> height;
   std::vector<std::int64_t> width;
-  // Position of the token generated at index i is i + delta, i counted over the whole padded row.
+  // The token generated after n tokens of the row, padding not counted, has the position n + delta.
   std::int64_t delta = 0;
 };
 

@@ -1,0 +1,66 @@
+#include "runtime/ort_handle.h"
+
+#include <fmt/format.h>
+#include <onnxruntime_c_api.h>
+
+#include <array>
+#include <string_view>
+
+#include "qvl/error.h"
+#include "runtime/library.h"
+
+namespace qvl {
+namespace {
+
+// An object of ONNX Runtime exists only when the library is open, so this cannot fail where it is used.
+const OrtApi& api() { return RuntimeLibrary::get().api(); }
+
+bool is_fault_of_machine(OrtErrorCode code, std::string_view message) {
+  if (code == ORT_EP_FAIL || code == ORT_ENGINE_ERROR) return true;
+  constexpr std::array<std::string_view, 8> kSigns{"Failed to allocate memory",
+                                                   "bad_alloc",
+                                                   "out of memory",
+                                                   "Available memory of",
+                                                   "CUDA failure",
+                                                   "CUDNN failure",
+                                                   "CUBLAS failure",
+                                                   "CUDA error"};
+  for (const std::string_view sign : kSigns) {
+    if (message.find(sign) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void OrtRelease::operator()(OrtCUDAProviderOptionsV2* object) const noexcept {
+  api().ReleaseCUDAProviderOptions(object);
+}
+void OrtRelease::operator()(OrtMemoryInfo* object) const noexcept { api().ReleaseMemoryInfo(object); }
+void OrtRelease::operator()(OrtRunOptions* object) const noexcept { api().ReleaseRunOptions(object); }
+void OrtRelease::operator()(OrtSession* object) const noexcept { api().ReleaseSession(object); }
+void OrtRelease::operator()(OrtSessionOptions* object) const noexcept { api().ReleaseSessionOptions(object); }
+void OrtRelease::operator()(OrtStatus* object) const noexcept { api().ReleaseStatus(object); }
+void OrtRelease::operator()(OrtTensorTypeAndShapeInfo* object) const noexcept {
+  api().ReleaseTensorTypeAndShapeInfo(object);
+}
+void OrtRelease::operator()(OrtTypeInfo* object) const noexcept { api().ReleaseTypeInfo(object); }
+void OrtRelease::operator()(OrtValue* object) const noexcept { api().ReleaseValue(object); }
+
+std::string message_of(OrtStatus* status) {
+  if (status == nullptr) return {};
+  const OrtHandle<OrtStatus> owner(status);
+  std::string message = api().GetErrorMessage(status);
+  while (message.ends_with('\n')) message.pop_back();
+  return message;
+}
+
+void check(OrtStatus* status, const std::string& doing) {
+  if (status == nullptr) return;
+  const OrtErrorCode code = api().GetErrorCode(status);
+  const std::string message = message_of(status);
+  if (is_fault_of_machine(code, message)) throw MachineError(fmt::format("{}: {}", doing, message));
+  throw InputError(fmt::format("{}: {}", doing, message));
+}
+
+}  // namespace qvl

@@ -1,0 +1,97 @@
+// What the engine does beside the right answers, which tests/parity proves.
+#include "qvl/engine.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/text_decoder.h"
+#include "qvl/export.h"
+#include "support/test_data.h"
+
+namespace qvl {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Small pictures keep it fast; the answers make no sense at this size.
+const fs::path& folder() {
+  static const test::TemporaryFolder root;
+  static const fs::path out = [] {
+    ExportOptions options;
+    options.checkpoint = test::demo_checkpoint();
+    options.out = root.path() / "out";
+    options.image_width_pixels = options.image_height_pixels = 56;
+    export_checkpoint(options);
+    return options.out;
+  }();
+  return out;
+}
+
+Question small_question() {
+  Question question;
+  question.pictures = {test::data("images/photo-56x56.png")};
+  question.prompt = "Describe the image.";
+  question.max_new_tokens = 3;
+  return question;
+}
+
+TEST(Engine, CountsAndStopsAtTheLimit) {
+  Engine engine({.folder = folder()});
+  const Answer answer = engine.ask(small_question());
+  EXPECT_EQ(answer.ids.size(), 3U);
+  EXPECT_EQ(answer.stop, StopReason::length);
+  EXPECT_EQ(answer.image_tokens, 4);
+  EXPECT_GT(answer.prompt_tokens, 4);
+  EXPECT_GT(answer.ms.total, 0);
+  EXPECT_GT(answer.ms.vision, 0);
+  // The same again, without loading: the answer is the same.
+  EXPECT_EQ(engine.ask(small_question()).ids, answer.ids);
+}
+
+TEST(Engine, AnswersWithoutPicturesAndWithSeveral) {
+  Engine engine({.folder = folder(), .threads = 1, .keep_loaded = false});
+  Question none = small_question();
+  none.pictures.clear();
+  EXPECT_EQ(engine.ask(none).image_tokens, 0);
+  Question two = small_question();
+  two.pictures.push_back(two.pictures.front());
+  EXPECT_EQ(engine.ask(two).image_tokens, 8);
+}
+
+TEST(Engine, ASystemMessageChangesThePrompt) {
+  Engine engine({.folder = folder()});
+  Question question = small_question();
+  const std::int64_t before = engine.ask(question).prompt_tokens;
+  question.system = "A much longer system message than the default one, with many more tokens in it.";
+  EXPECT_GT(engine.ask(question).prompt_tokens, before);
+}
+
+TEST(Engine, RefusesWhatItCannotDo) {
+  EXPECT_THROW(Engine({.folder = "/none"}), InputError);
+  EXPECT_THROW(Engine({.folder = folder(), .provider = "tpu"}), UsageError);
+  Engine engine({.folder = folder()});
+  Question question = small_question();
+  question.pictures = {"/none.jpg"};
+  EXPECT_THROW(engine.ask(question), InputError);
+  question = small_question();
+  question.prompt = "what is <|image_pad|> here?";
+  EXPECT_THROW(engine.ask(question), InputError);
+  question = small_question();
+  for (int i = 0; i < 5000; ++i) question.prompt += " word";
+  EXPECT_THROW(engine.ask(question), InputError);
+}
+
+TEST(Engine, IsInterrupted) {
+  Engine engine({.folder = folder()});
+  CancelToken cancel;
+  cancel.cancel();
+  EXPECT_THROW(engine.ask(small_question(), {}, &cancel), Interrupted);
+}
+
+TEST(TextDecoder, RefusesImageTokensWithoutEmbeddings) {
+  TextDecoder decoder(folder() / "shapes_vl_text_with_image_fp16.onnx", SessionOptions{});
+  const std::vector<std::int64_t> ids{1, 771, 2};
+  EXPECT_THROW(decoder.begin(ids, {}, 771, 192), InputError);
+}
+
+}  // namespace
+}  // namespace qvl

@@ -1,0 +1,76 @@
+#include "exporter/weight_stream.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "core/half.h"
+#include "onnx/graph_builder.h"
+#include "qvl/error.h"
+#include "qwen25vl/text_graph.h"
+#include "support/test_data.h"
+
+namespace qvl {
+namespace {
+
+// Counts what it is told.
+class CountingProgress : public Progress {
+ public:
+  void begin(std::string_view, std::uint64_t) override {}
+  void advance(std::uint64_t bytes) override { bytes_ += bytes; }
+  void end() override {}
+  std::uint64_t bytes_ = 0;
+};
+
+// Every weight of the file is the checkpoint's, converted and transposed, element by element.
+void expect_streamed(const std::filesystem::path& folder, DType dtype) {
+  const Checkpoint checkpoint = Checkpoint::open(folder);
+  const TensorTable table(checkpoint.config());
+  TextGraphOptions options;
+  options.dtype = dtype;
+  const OnnxModel model = build_text_graph(checkpoint.config(), table, options);
+  const test::TemporaryFolder out;
+  CountingProgress progress;
+  const auto reports = write_external_data(model, checkpoint, table, out.path() / "data", {2, &progress, nullptr});
+  const std::string bytes = test::read_file(out.path() / "data");
+  ASSERT_EQ(bytes.size(), model.external_size_bytes());
+  ASSERT_EQ(reports.size(), model.external_tensors().size());
+  std::uint64_t written = 0;
+  for (const TensorReport& report : reports) {
+    const TensorView view = checkpoint.view(report.name);
+    std::vector<float> wide(view.bytes.size() / size_bytes(view.dtype));
+    convert(view.dtype, view.bytes, DType::f32, std::as_writable_bytes(std::span(wide)));
+    std::vector<std::byte> expected(report.size_bytes);
+    convert(DType::f32, std::as_bytes(std::span(wide)), dtype, expected);
+    const std::size_t element = size_bytes(dtype);
+    const auto rows = static_cast<std::size_t>(view.shape.front());
+    const std::size_t columns = wide.size() / rows;
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < wide.size(); ++i) {
+      const std::size_t at = report.transform == Transform::none ? i : (i % columns) * rows + i / columns;
+      wrong += std::memcmp(bytes.data() + report.offset_bytes + at * element, expected.data() + i * element, element) == 0 ? 0 : 1;
+    }
+    EXPECT_EQ(wrong, 0U) << report.name;
+    EXPECT_EQ(report.source_dtype, view.dtype);
+    written += report.size_bytes;
+  }
+  EXPECT_EQ(progress.bytes_, written);
+}
+
+TEST(WeightStream, WritesTheCheckpointsWeightsInF16) { expect_streamed(test::data("checkpoints/tiny-tied"), DType::f16); }
+TEST(WeightStream, WritesTheCheckpointsWeightsInF32) { expect_streamed(test::data("checkpoints/tiny-sharded"), DType::f32); }
+TEST(WeightStream, WritesBfloat16AsF16) { expect_streamed(test::demo_checkpoint(), DType::f16); }
+
+TEST(WeightStream, StopsWhenCancelledAndLeavesNothing) {
+  const Checkpoint checkpoint = Checkpoint::open(test::data("checkpoints/tiny-tied"));
+  const TensorTable table(checkpoint.config());
+  const OnnxModel model = build_text_graph(checkpoint.config(), table, {});
+  const test::TemporaryFolder out;
+  CancelToken cancel;
+  cancel.cancel();
+  EXPECT_THROW(write_external_data(model, checkpoint, table, out.path() / "data", {2, nullptr, &cancel}), Interrupted);
+  EXPECT_TRUE(std::filesystem::is_empty(out.path()));
+}
+
+}  // namespace
+}  // namespace qvl

@@ -1,0 +1,89 @@
+#include "qwen25vl/tensor_table.h"
+
+#include <gtest/gtest.h>
+
+#include "checkpoint/checkpoint.h"
+#include "qvl/error.h"
+#include "qwen25vl/published_sizes.h"
+#include "support/test_data.h"
+
+namespace qvl {
+namespace {
+
+struct Published {
+  const char* file;
+  const char* size;
+  std::int64_t parameters;  // of the published checkpoints: sums of their tensors' elements
+  std::size_t tensors;
+};
+
+class PublishedTable : public testing::TestWithParam<Published> {};
+
+std::int64_t parameters(const TensorTable& table) {
+  std::int64_t sum = 0;
+  for (const TensorRow& row : table.rows()) sum += *element_count(row.shape);
+  return sum;
+}
+
+TEST_P(PublishedTable, HasEveryTensorOfTheCheckpoint) {
+  const ModelConfig config = read_model_config(test::data(std::string("presets/") + GetParam().file));
+  const TensorTable table(config);
+  EXPECT_EQ(published_size(config.text), GetParam().size);
+  EXPECT_EQ(parameters(table), GetParam().parameters);
+  EXPECT_EQ(table.rows().size(), GetParam().tensors);
+  for (const TensorRow& row : table.rows()) {
+    EXPECT_EQ(*element_count(row.graph_shape()), *element_count(row.shape)) << row.name;
+  }
+}
+
+// Tensors: vision 1 + 12 x 32 + 5; text 2 + 12 x layers (+ 1 untied lm_head).
+INSTANTIATE_TEST_SUITE_P(
+    Sizes, PublishedTable,
+    testing::Values(Published{"config-3b.json", "3b", 3754622976, 390 + 2 + 12 * 36},
+                    Published{"config-3b-finetune.json", "3b", 3754622976, 390 + 2 + 12 * 36},
+                    Published{"config-7b.json", "7b", 8292166656, 390 + 3 + 12 * 28},
+                    Published{"config-32b.json", "32b", 33452718336, 390 + 3 + 12 * 64},
+                    Published{"config-72b.json", "72b", 73410777344, 390 + 3 + 12 * 80}),
+    [](const auto& instance) { return std::string(instance.param.size) + std::to_string(instance.index); });
+
+TEST(TensorTable, TransposesMatricesAndFlattensThePatchEmbedding) {
+  const TensorTable table(read_model_config(test::data("presets/config-3b.json")));
+  EXPECT_EQ(table.row("model.layers.35.mlp.down_proj.weight").shape, (Shape{2048, 11008}));
+  EXPECT_EQ(table.row("model.layers.35.mlp.down_proj.weight").graph_shape(), (Shape{11008, 2048}));
+  EXPECT_EQ(table.row("model.layers.0.self_attn.k_proj.weight").shape, (Shape{256, 2048}));
+  EXPECT_EQ(table.row("visual.patch_embed.proj.weight").shape, (Shape{1280, 3, 2, 14, 14}));
+  EXPECT_EQ(table.row("visual.patch_embed.proj.weight").graph_shape(), (Shape{1176, 1280}));
+  EXPECT_EQ(table.row("visual.merger.mlp.2.weight").shape, (Shape{2048, 5120}));
+  EXPECT_EQ(table.row("model.embed_tokens.weight").graph_shape(), (Shape{151936, 2048}));
+  EXPECT_THROW((void)table.row("lm_head.weight"), UsageError);  // tied
+}
+
+TEST(TensorTable, FitsTheFixtures) {
+  for (const auto& folder : {test::data("checkpoints/tiny-tied"), test::data("checkpoints/tiny-sharded"), test::demo_checkpoint()}) {
+    const Checkpoint checkpoint = Checkpoint::open(folder);
+    EXPECT_TRUE(TensorTable(checkpoint.config()).compare(checkpoint).empty()) << folder;
+  }
+}
+
+// A table for another config than the checkpoint's: everything that differs is reported at once.
+TEST(TensorTable, ReportsAllProblemsAtOnce) {
+  const Checkpoint checkpoint = Checkpoint::open(test::data("checkpoints/tiny-tied"));
+  ModelConfig other = checkpoint.config();
+  other.text.num_hidden_layers = 4;    // 12 tensors missing
+  other.vision.depth = 2;              // 12 tensors too many
+  other.text.intermediate_size = 161;  // 3 tensors of each of the three layers misshaped
+  const auto problems = TensorTable(other).compare(checkpoint);
+  EXPECT_EQ(problems.size(), 12U + 12U + 9U);
+  try {
+    TensorTable(other).require_match(checkpoint);
+    FAIL();
+  } catch (const InputError& error) {
+    const std::string what = error.what();
+    EXPECT_NE(what.find("model.layers.3.self_attn.q_proj.weight: missing; [64, 64] is expected"), std::string::npos) << what;
+    EXPECT_NE(what.find("model.layers.0.mlp.up_proj.weight: has the shape [160, 64]; [161, 64] is expected"), std::string::npos);
+    EXPECT_NE(what.find("visual.blocks.2.norm1.weight: not part of the model"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace qvl
