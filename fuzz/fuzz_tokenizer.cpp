@@ -1,9 +1,10 @@
-// The input is a tokenizer.json; or, behind a first byte of 0, a text for a small tokenizer made here; or, behind a 1, a
-// split pattern and a text with a zero byte between them; or, behind a 2, the JSON of a chat.
+// The input is a tokenizer.json; or, behind a first byte of 0, a text for a small tokenizer made here; or,
+// behind a 1, a split pattern and a text with a zero byte between them; or, behind a 2, the JSON of a chat.
+#include <fmt/format.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <fmt/format.h>
 #include <string>
 #include <string_view>
 
@@ -17,7 +18,8 @@
 
 namespace {
 
-constexpr std::string_view kText = "It's <|end|> the th\u00e9 2026\r\n  e\u0301<tool>\t\u4f60\u597d \xff\U0001f99c";
+constexpr std::string_view kText =
+    "It's <|end|> the th\u00e9 2026\r\n  e\u0301<tool>\t\u4f60\u597d \xff\U0001f99c";
 
 std::string escaped(std::string_view letter) {
   return letter == "\"" || letter == "\\" ? fmt::format("\\{}", letter) : std::string(letter);
@@ -29,19 +31,25 @@ qvl::Tokenizer small_tokenizer() {
     const char character = static_cast<char>(static_cast<unsigned char>(byte));
     vocab += fmt::format("\"{}\": {}, ", escaped(qvl::to_byte_letters({&character, 1})), byte);
   }
-  const std::string bytes = R"({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false})";
+  const std::string bytes =
+      R"({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false})";
   const std::string pattern =
-      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+)";
+      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*)"
+      R"(|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+)";
   const auto added = [](const char* content, int id, bool flag) {
-    return fmt::format(R"({{"id": {}, "content": "{}", "single_word": {}, "lstrip": {}, "rstrip": {}, "normalized": {}, "special": {}}})",
+    return fmt::format(R"({{"id": {}, "content": "{}", "single_word": {}, "lstrip": {}, "rstrip": {},
+                            "normalized": {}, "special": {}}})",
                        id, content, !flag, flag, flag, !flag, flag);
   };
   return qvl::Tokenizer::parse(
       fmt::format(R"({{"added_tokens": [{}, {}], "normalizer": {{"type": "NFC"}}, "decoder": {},
-                     "pre_tokenizer": {{"type": "Sequence", "pretokenizers": [{{"type": "Split", "pattern": {{"Regex": "{}"}},
-                       "behavior": "Isolated", "invert": false}}, {}]}},
-                     "model": {{"type": "BPE", "vocab": {{{} "th": 256, "the": 257, "aa": 258, "aaaa": 259}},
-                                "merges": ["t h", "th e", "a a", "aa aa"]}}}})",
+                       "pre_tokenizer": {{"type": "Sequence", "pretokenizers": [
+                         {{"type": "Split", "pattern": {{"Regex": "{}"}},
+                          "behavior": "Isolated", "invert": false}},
+                         {}]}},
+                       "model": {{"type": "BPE", "vocab": {{{} "th": 256, "the": 257, "aa": 258,
+                                  "aaaa": 259}},
+                                  "merges": ["t h", "th e", "a a", "aa aa"]}}}})",
                   added("<|end|>", 260, true), added("<tool>", 261, false), bytes, pattern, bytes, vocab),
       "small");
 }

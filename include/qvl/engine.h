@@ -20,8 +20,8 @@ struct EngineOptions {
   std::filesystem::path folder;
   std::string provider = "cpu";  // "cpu" or "cuda"
   int threads = 0;               // 0: one per processor
-  // Keep the models in memory between questions. Without it each is loaded when needed and dropped when done, vision
-  // before the decoder: the least memory for one question.
+  // Keep the models in memory between questions. Without it each is loaded when needed and dropped when done,
+  // vision before the decoder: the least memory for one question.
   bool keep_loaded = true;
 };
 
@@ -55,8 +55,8 @@ struct Answer {
 
 class QVL_API Engine {
  public:
-  // Reads the folder's configs and tokenizer; models are loaded at the first question. Throws InputError when the folder
-  // is not a whole model folder.
+  // Reads the folder's configs and tokenizer; models are loaded at the first question. Throws InputError when
+  // the folder is not a whole model folder.
   explicit Engine(EngineOptions options);
   ~Engine();
   Engine(Engine&&) noexcept;
@@ -64,9 +64,10 @@ class QVL_API Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Greedy decoding. `on_text` gets the answer piece by piece as it comes, whole UTF-8 characters only. Throws InputError
-  // for pictures that cannot be read and for prompts longer than the model takes, MachineError when ONNX Runtime or its
-  // provider is missing, Interrupted when cancelled. One question at a time.
+  // Greedy decoding. `on_text` gets the answer piece by piece as it comes, whole UTF-8 characters only.
+  // Throws InputError for pictures that cannot be read and for prompts longer than the model takes,
+  // MachineError when ONNX Runtime or its provider is missing, Interrupted when cancelled. One question at a
+  // time.
   Answer ask(const Question& question, const std::function<void(std::string_view)>& on_text = {},
              const CancelToken* cancel = nullptr);
 

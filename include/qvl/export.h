@@ -17,7 +17,8 @@ enum class Artifact { vision, text, text_with_image };
 enum class MaskType { int64, boolean };
 
 struct ExportOptions {
-  // A checkpoint as on the Hugging Face hub: config.json, *.safetensors, tokenizer.json, preprocessor_config.json.
+  // A checkpoint as on the Hugging Face hub: config.json, *.safetensors, tokenizer.json,
+  // preprocessor_config.json.
   std::filesystem::path checkpoint;
   // The model folder; made when missing.
   std::filesystem::path out;
@@ -28,18 +29,22 @@ struct ExportOptions {
   std::int64_t image_height_pixels = 672;
   MaskType mask_type = MaskType::int64;  // of the text artifacts' attention_mask
   bool text_in_f32 = false;              // the text artifacts in f32 instead of f16
-  // First part of the file names; empty: told from config.json for the published sizes, else from the folder's name.
+  // First part of the file names; empty: told from config.json for the published sizes, else from the
+  // folder's name.
   std::string stem;
-  bool force = false;  // replace files that are there
-  int threads = 0;     // 0: one per processor
+  // Equal data files are hard links of one file where the file system has them. Some loaders refuse hard
+  // links (recent releases of Python's onnx package among them); true writes copies.
+  bool copy_data = false;
+  bool force = false;                   // replace files that are there
+  int threads = 0;                      // 0: one per processor
   Progress* progress = nullptr;         // may be null; must outlive the call
   const CancelToken* cancel = nullptr;  // may be null; must outlive the call
 };
 
 struct ExportedArtifact {
   Artifact artifact = Artifact::vision;
-  std::string file;       // in `out`
-  std::string data_file;  // in `out`
+  std::string file;              // in `out`
+  std::string data_file;         // in `out`
   std::uint64_t size_bytes = 0;  // of the data file
 };
 
@@ -49,9 +54,10 @@ struct ExportResult {
   std::uint64_t subnormal = 0;   // non-zero weights that became subnormal or zero in f16
 };
 
-// Writes the artifacts, the tokenizer, the configs and manifest.json. Everything appears at the end or not at all; at
-// most 512 MiB are resident whatever the model's size. Throws InputError for a broken checkpoint (all its problems at
-// once) and for a place that cannot be written, MachineError for a full disk, Interrupted when cancelled.
+// Writes the artifacts, the tokenizer, the configs and manifest.json. Everything appears at the end or not at
+// all; at most 512 MiB are resident whatever the model's size. Throws InputError for a broken checkpoint (all
+// its problems at once) and for a place that cannot be written, MachineError for a full disk, Interrupted
+// when cancelled.
 QVL_API ExportResult export_checkpoint(const ExportOptions& options);
 
 }  // namespace qvl

@@ -9,7 +9,8 @@
 
 namespace qvl {
 
-// Receives the progress of one long piece of work. Calls come from one thread at a time. The library itself never prints.
+// Receives the progress of one long piece of work. Calls come from one thread at a time. The library itself
+// never prints.
 class QVL_API Progress {
  public:
   virtual ~Progress();

@@ -1,4 +1,5 @@
-// qvl: Qwen2.5-VL checkpoints to ONNX models, and answers from them. This header includes the whole public API.
+// qvl: Qwen2.5-VL checkpoints to ONNX models, and answers from them. This header includes the whole public
+// API.
 #pragma once
 
 #include "qvl/engine.h"

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
-// Each shard stays open as a mapping; the largest published model has 38.
+// Each shard stays open as a mapping; published models have some tens of them.
 constexpr std::size_t kMaxShards = 4096;
 
 bool present(const fs::path& path) {

@@ -1,5 +1,6 @@
-// The commands of the program. Each adds its subcommand, with options and help, and runs when it is chosen; results go to
-// stdout, everything else to stderr; failures are thrown (qvl/error.h) and become exit codes in main.cpp.
+// The commands of the program. Each adds its subcommand, with options and help, and runs when it is chosen;
+// results go to stdout, everything else to stderr; failures are thrown (qvl/error.h) and become exit codes in
+// main.cpp.
 #pragma once
 
 #include <CLI/CLI.hpp>

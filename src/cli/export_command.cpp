@@ -26,7 +26,8 @@ std::int64_t pixels(std::string_view text, std::string_view whole) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value <= 0 || value > 100'000) {
-    throw UsageError(fmt::format("--image-size {}; a side in pixels (672) or WIDTHxHEIGHT (252x420) is expected", whole));
+    throw UsageError(
+        fmt::format("--image-size {}; a side in pixels (672) or WIDTHxHEIGHT (252x420) is expected", whole));
   }
   return value;
 }
@@ -63,9 +64,10 @@ void run(Arguments& arguments) {
   if (!arguments.quiet) options.progress = &bar;
   const ExportResult result = export_checkpoint(options);
   if (result.overflowed > 0) {
-    std::cerr << fmt::format("qvl: warning: {} weights are beyond f16's range and were stored as ±65504; manifest.json "
-                             "says which (--text-dtype f32 keeps them)\n",
-                             result.overflowed);
+    std::cerr << fmt::format(
+        "qvl: warning: {} weights are beyond f16's range and were stored as ±65504; manifest.json "
+        "says which (--text-dtype f32 keeps them)\n",
+        result.overflowed);
   }
   for (const ExportedArtifact& a : result.artifacts) {
     std::cout << (options.out / a.file).string() << "\n";
@@ -77,31 +79,42 @@ void run(Arguments& arguments) {
 void add_export(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("export", "Write a checkpoint's ONNX artifacts into a model folder");
-  command->add_option("CHECKPOINT", arguments->options.checkpoint, "Checkpoint folder as on the Hugging Face hub")
+  command
+      ->add_option("CHECKPOINT", arguments->options.checkpoint,
+                   "Checkpoint folder as on the Hugging Face hub")
       ->required();
-  command->add_option("--out", arguments->options.out, "Model folder to write; made when missing")->required();
+  command->add_option("--out", arguments->options.out, "Model folder to write; made when missing")
+      ->required();
   command->add_option("--set", arguments->set, "Which set of artifacts")
       ->check(CLI::IsMember({"reference"}))
       ->capture_default_str();
-  command->add_option("--image-size", arguments->image_size,
-                      "Fixed picture size in pixels: a side or WIDTHxHEIGHT, multiples of 28")
+  command
+      ->add_option("--image-size", arguments->image_size,
+                   "Fixed picture size in pixels: a side or WIDTHxHEIGHT, multiples of 28")
       ->capture_default_str();
   command->add_option("--mask-type", arguments->mask_type, "Type of attention_mask")
       ->check(CLI::IsMember({"int64", "bool"}))
       ->capture_default_str();
-  command->add_option("--text-dtype", arguments->text_dtype, "Type of the text artifacts; f32 names them …_fp32.onnx")
+  command
+      ->add_option("--text-dtype", arguments->text_dtype,
+                   "Type of the text artifacts; f32 names them …_fp32.onnx")
       ->check(CLI::IsMember({"f16", "f32"}))
       ->capture_default_str();
-  command->add_option("--stem", arguments->options.stem,
-                      "First part of file names (default: qwen2_5_vl_3b etc., or the checkpoint folder's name)");
-  command->add_option("--only", arguments->only, "Some of the artifacts: vision,text,text_with_image")->delimiter(',');
+  command->add_option(
+      "--stem", arguments->options.stem,
+      "First part of file names (default: qwen2_5_vl_3b etc., or the checkpoint folder's name)");
+  command->add_option("--only", arguments->only, "Some of the artifacts: vision,text,text_with_image")
+      ->delimiter(',');
   command->add_option("--threads", arguments->options.threads, "Threads (0: one per processor)")
       ->check(CLI::NonNegativeNumber);
+  command->add_flag("--copy-data", arguments->options.copy_data,
+                    "Copies instead of hard links for equal data files (Python's onnx refuses hard links)");
   command->add_flag("--force", arguments->options.force, "Replace artifacts that are there");
   command->add_flag("--quiet", arguments->quiet, "No progress on stderr");
-  command->footer("Prints the paths of the artifacts. Beside each lies its external data, NAME.onnx_data.\n\n"
-                  "Example:\n  qvl export Qwen2.5-VL-3B-Instruct --out models/3b\n"
-                  "  qvl export demo/shapes-vl --out demo/out --image-size 672 --only vision,text_with_image");
+  command->footer(
+      "Prints the paths of the artifacts. Beside each lies its external data, NAME.onnx_data.\n\n"
+      "Example:\n  qvl export Qwen2.5-VL-3B-Instruct --out models/3b\n"
+      "  qvl export demo/shapes-vl --out demo/out --image-size 672 --only vision,text_with_image");
   command->callback([arguments] { run(*arguments); });
 }
 

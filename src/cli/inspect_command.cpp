@@ -22,7 +22,8 @@ struct Arguments {
 };
 
 // Weights grouped by what uses them, or by dtype.
-std::map<std::string, std::uint64_t> bytes_by(const ModelSummary& summary, std::string ModelSummary::Initializer::*key) {
+std::map<std::string, std::uint64_t> bytes_by(const ModelSummary& summary,
+                                              std::string ModelSummary::Initializer::* key) {
   std::map<std::string, std::uint64_t> bytes;
   for (const auto& initializer : summary.initializers) {
     const std::string& group = initializer.*key;
@@ -36,7 +37,8 @@ OrderedJson ports_json(const std::vector<ModelSummary::Port>& ports) {
   for (const auto& port : ports) {
     OrderedJson shape = OrderedJson::array();
     for (const std::string& dim : port.shape) {
-      const bool number = !dim.empty() && std::all_of(dim.begin(), dim.end(), [](char c) { return c >= '0' && c <= '9'; });
+      const bool number =
+          !dim.empty() && std::all_of(dim.begin(), dim.end(), [](char c) { return c >= '0' && c <= '9'; });
       if (number && dim.size() < 19) {
         shape.push_back(std::stoll(dim));
       } else {
@@ -73,7 +75,8 @@ void print_ports(const char* title, const std::vector<ModelSummary::Port>& ports
 
 void print_bytes(const char* title, const std::map<std::string, std::uint64_t>& bytes) {
   std::cout << title << "\n";
-  for (const auto& [group, count] : bytes) std::cout << fmt::format("  {:<24} {:>12}\n", group, human_bytes(count));
+  for (const auto& [group, count] : bytes)
+    std::cout << fmt::format("  {:<24} {:>12}\n", group, human_bytes(count));
 }
 
 void print_summary(const fs::path& path, const ModelSummary& summary) {
@@ -128,11 +131,14 @@ void run(const Arguments& arguments) {
 
 void add_inspect(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("inspect", "Tell what an ONNX file holds, without loading its weights");
+  CLI::App* command =
+      app.add_subcommand("inspect", "Tell what an ONNX file holds, without loading its weights");
   command->add_option("PATH", arguments->path, "ONNX file, or a folder of them")->required();
-  command->add_flag("--json", arguments->json, "JSON: an object per file; for a folder, one object keyed by file name");
-  command->footer("Inputs, outputs, op counts, parameters, bytes by op type and by dtype.\n\n"
-                  "Example:\n  qvl inspect demo/out\n  qvl inspect demo/out/shapes_vl_text_fp16.onnx --json");
+  command->add_flag("--json", arguments->json,
+                    "JSON: an object per file; for a folder, one object keyed by file name");
+  command->footer(
+      "Inputs, outputs, op counts, parameters, bytes by op type and by dtype.\n\n"
+      "Example:\n  qvl inspect demo/out\n  qvl inspect demo/out/shapes_vl_text_fp16.onnx --json");
   command->callback([arguments] { run(*arguments); });
 }
 

@@ -1,7 +1,7 @@
 #include "cli/interrupt.h"
 
-#include <csignal>
 #include <unistd.h>
+#include <csignal>
 
 namespace qvl::cli {
 namespace {
@@ -16,7 +16,7 @@ extern "C" void on_signal(int) {
 }  // namespace
 
 const CancelToken& cancel_on_signal() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);

@@ -19,13 +19,16 @@ int fail(ExitCode code, const char* what) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("qvl turns a Qwen2.5-VL checkpoint into ONNX models and answers questions about pictures with them.");
+  CLI::App app(
+      "qvl turns a Qwen2.5-VL checkpoint into ONNX models and answers questions about pictures with them.");
   app.name("qvl");
   app.set_version_flag("--version", "qvl " QVL_VERSION);
   app.require_subcommand(1);
   app.fallthrough(false);
-  app.footer("`qvl COMMAND --help` tells more about a command and has an example.\n"
-             "Exit codes: 0 done, 1 a check failed, 2 wrong usage, 3 bad input, 4 the machine cannot, 130 interrupted.");
+  app.footer(
+      "`qvl COMMAND --help` tells more about a command and has an example.\n"
+      "Exit codes: 0 done, 1 a check failed, 2 wrong usage, 3 bad input, 4 the machine cannot, 130 "
+      "interrupted.");
   qvl::cli::add_export(app);
   qvl::cli::add_run(app);
   qvl::cli::add_inspect(app);

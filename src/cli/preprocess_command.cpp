@@ -43,16 +43,18 @@ void run(const Arguments& arguments) {
   if (arguments.min_pixels != 0) config.min_pixels = arguments.min_pixels;
   if (arguments.max_pixels != 0) config.max_pixels = arguments.max_pixels;
   if (config.min_pixels > config.max_pixels) {
-    throw UsageError(fmt::format("at least {} and at most {} pixels; the bounds are crossed", config.min_pixels,
-                                 config.max_pixels));
+    throw UsageError(fmt::format("at least {} and at most {} pixels; the bounds are crossed",
+                                 config.min_pixels, config.max_pixels));
   }
   const RgbImage picture = read_image(arguments.picture);
+  require_usable_shape(picture.size(), arguments.picture.string());
   const PixelSize size = target_size(arguments, config, picture.size());
   const RgbImage resized = resize_bicubic(picture, size);
   Tensor pixels = normalised_pixels(resized, config);
   if (arguments.fixed == 0) {
-    pixels = extract_patches(pixels.as<float>(), size.height, size.width,
-                             {config.patch_size, config.merge_size, config.temporal_patch_size, RgbImage::kChannels});
+    pixels = extract_patches(
+        pixels.as<float>(), size.height, size.width,
+        {config.patch_size, config.merge_size, config.temporal_patch_size, RgbImage::kChannels});
   }
   const std::vector<std::int64_t> grid{1, size.height / config.patch_size, size.width / config.patch_size};
   const std::vector<NamedTensor> tensors{
@@ -80,9 +82,12 @@ void add_preprocess(CLI::App& app) {
   command->add_option("--max-pixels", arguments->max_pixels, "Instead of preprocessor_config.json's")
       ->check(CLI::PositiveNumber);
   command->add_option("--out", arguments->out, "safetensors file to write")->required();
-  command->footer("Prints {\"oriented\": [h, w], \"resized\": [h, w], \"grid_thw\": [t, h, w]}. The file holds rgb u8 [h, w, 3],\n"
-                  "pixel_values f32 ([patches, 1176], or [1, 3, side, side] with --fixed) and image_grid_thw i64 [1, 3].\n\n"
-                  "Example:\n  qvl preprocess demo/shapes-vl demo/pictures/shapes.jpg --out pixels.safetensors");
+  command->footer(
+      "Prints {\"oriented\": [h, w], \"resized\": [h, w], \"grid_thw\": [t, h, w]}. The file holds rgb u8 "
+      "[h, w, 3],\n"
+      "pixel_values f32 ([patches, 1176], or [1, 3, side, side] with --fixed) and image_grid_thw i64 [1, "
+      "3].\n\n"
+      "Example:\n  qvl preprocess demo/shapes-vl demo/pictures/shapes.jpg --out pixels.safetensors");
   command->callback([arguments] { run(*arguments); });
 }
 

@@ -67,8 +67,9 @@ void ProgressBar::draw(bool final) {
     std::cerr << stage_ << ": " << figures() << std::endl;
     return;
   }
-  const double share = total_bytes_ == 0 ? (final ? 1.0 : 0.0)
-                                         : static_cast<double>(done_bytes_) / static_cast<double>(total_bytes_);
+  const double share = total_bytes_ == 0
+                           ? (final ? 1.0 : 0.0)
+                           : static_cast<double>(done_bytes_) / static_cast<double>(total_bytes_);
   std::string bar;
   for (int i = 0; i < kBarCells; ++i) bar += i < static_cast<int>(share * kBarCells + 0.5) ? "#" : ".";
   std::cerr << "\r\x1b[K" << bar << " " << stage_ << ": " << figures();

@@ -1,4 +1,5 @@
-// Progress of long work on stderr: a bar with bytes per second and time left on a terminal, plain lines elsewhere.
+// Progress of long work on stderr: a bar with bytes per second and time left on a terminal, plain lines
+// elsewhere.
 #pragma once
 
 #include <chrono>

@@ -37,12 +37,17 @@ void add_render_chat(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("render-chat", "Messages to the text that the model is given");
   command->add_option("SOURCE", arguments->source, "Checkpoint, model folder or tokenizer.json")->required();
-  command->add_option("--messages", arguments->messages, "JSON file with the messages (- for stdin)")->required();
-  command->add_flag("--no-generation-prompt", arguments->no_generation_prompt, "Do not open the assistant's turn");
+  command->add_option("--messages", arguments->messages, "JSON file with the messages (- for stdin)")
+      ->required();
+  command->add_flag("--no-generation-prompt", arguments->no_generation_prompt,
+                    "Do not open the assistant's turn");
   command->add_flag("--add-vision-id", arguments->add_vision_id, "Number the pictures: \"Picture 1: \"");
-  command->add_flag("--json", arguments->json, "{\"text\": ..., \"ids\": [...]}; one image token per picture");
-  command->footer("Messages are [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}, {\"type\": \"text\", \"text\": \"Hi\"}]}].\n\n"
-                  "Example:\n  qvl render-chat demo/shapes-vl --messages chat.json --json");
+  command->add_flag("--json", arguments->json,
+                    "{\"text\": ..., \"ids\": [...]}; one image token per picture");
+  command->footer(
+      "Messages are [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}, {\"type\": \"text\", "
+      "\"text\": \"Hi\"}]}].\n\n"
+      "Example:\n  qvl render-chat demo/shapes-vl --messages chat.json --json");
   command->callback([arguments] { run(*arguments); });
 }
 

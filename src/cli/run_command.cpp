@@ -57,18 +57,22 @@ void add_run(CLI::App& app) {
       ->expected(1)
       ->allow_extra_args(false);
   command->add_option("--prompt", arguments->question.prompt, "The question")->required();
-  CLI::Option* system = command->add_option("--system", arguments->system, "System message instead of the default one");
-  command->add_option("--max-new-tokens", arguments->question.max_new_tokens,
-                      "Most tokens to answer with (default: generation_config.json's, else 512)")
+  CLI::Option* system =
+      command->add_option("--system", arguments->system, "System message instead of the default one");
+  command
+      ->add_option("--max-new-tokens", arguments->question.max_new_tokens,
+                   "Most tokens to answer with (default: generation_config.json's, else 512)")
       ->check(CLI::PositiveNumber);
   command->add_option("--threads", arguments->engine.threads, "Threads (0: one per processor)")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--provider", arguments->engine.provider, "Where to run")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
-  command->add_flag("--json", arguments->json, "One JSON object with text, ids, stop reason and times, not streamed");
-  command->footer("Pictures are stretched to the size that the folder was exported for; decoding is greedy.\n\n"
-                  "Example:\n  qvl run demo/out --image demo/pictures/shapes.jpg --prompt \"Describe the image.\"");
+  command->add_flag("--json", arguments->json,
+                    "One JSON object with text, ids, stop reason and times, not streamed");
+  command->footer(
+      "Pictures are stretched to the size that the folder was exported for; decoding is greedy.\n\n"
+      "Example:\n  qvl run demo/out --image demo/pictures/shapes.jpg --prompt \"Describe the image.\"");
   command->callback([arguments, system] { run(*arguments, system->count() > 0); });
 }
 

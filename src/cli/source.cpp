@@ -13,7 +13,8 @@ std::filesystem::path tokenizer_of(const std::filesystem::path& source) {
   if (std::filesystem::is_regular_file(source)) return source;
   std::filesystem::path file = source / "tokenizer.json";
   if (!std::filesystem::is_regular_file(file)) {
-    throw InputError(fmt::format("{} is neither a tokenizer.json nor a folder that holds one", source.string()));
+    throw InputError(
+        fmt::format("{} is neither a tokenizer.json nor a folder that holds one", source.string()));
   }
   return file;
 }

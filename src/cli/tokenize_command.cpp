@@ -22,7 +22,8 @@ struct Arguments {
   bool skip_special = false;
 };
 
-// One JSON value a line in, one a line out. A program at the other end of a pipe gets its answer before it must write on.
+// One JSON value a line in, one a line out. A program at the other end of a pipe gets its answer before it
+// must write on.
 void each_line(const std::function<Json(const Json&)>& answer) {
   std::string line;
   for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
@@ -38,7 +39,8 @@ void each_line(const std::function<Json(const Json&)>& answer) {
 
 void run(const Arguments& arguments, bool has_text) {
   if (arguments.decode && !arguments.jsonl) throw UsageError("--decode reads lines of ids; add --jsonl");
-  if (arguments.skip_special && !arguments.decode) throw UsageError("--skip-special goes with --decode --jsonl");
+  if (arguments.skip_special && !arguments.decode)
+    throw UsageError("--skip-special goes with --decode --jsonl");
   if (arguments.jsonl && has_text) throw UsageError("--jsonl reads stdin; leave TEXT out");
   const Tokenizer tokenizer = Tokenizer::load(tokenizer_of(arguments.source));
   if (arguments.decode) {
@@ -64,12 +66,14 @@ void add_tokenize(CLI::App& app) {
   CLI::App* command = app.add_subcommand("tokenize", "Text to token ids and back");
   command->add_option("SOURCE", arguments->source, "Checkpoint, model folder or tokenizer.json")->required();
   CLI::Option* text = command->add_option("TEXT", arguments->text, "The text (stdin when left out)");
-  command->add_flag("--jsonl", arguments->jsonl, "One JSON string a line in, one JSON array of ids a line out");
+  command->add_flag("--jsonl", arguments->jsonl,
+                    "One JSON string a line in, one JSON array of ids a line out");
   command->add_flag("--decode", arguments->decode, "With --jsonl: arrays of ids in, JSON strings out");
   command->add_flag("--skip-special", arguments->skip_special, "With --decode: leave special tokens out");
-  command->footer("Without --jsonl prints {\"ids\": [...], \"tokens\": [...]}.\n\n"
-                  "Example:\n  qvl tokenize demo/shapes-vl \"Describe the image.\"\n"
-                  "  echo '[287, 288]' | qvl tokenize demo/shapes-vl --decode --jsonl");
+  command->footer(
+      "Without --jsonl prints {\"ids\": [...], \"tokens\": [...]}.\n\n"
+      "Example:\n  qvl tokenize demo/shapes-vl \"Describe the image.\"\n"
+      "  echo '[287, 288]' | qvl tokenize demo/shapes-vl --decode --jsonl");
   command->callback([arguments, text] { run(*arguments, text->count() > 0); });
 }
 

@@ -38,7 +38,8 @@ QVL_ALWAYS_INLINE void widen_all(const std::byte* source, std::byte* destination
 
 // 32-bit counters inside a block keep the loop vectorisable.
 template <class From>
-QVL_ALWAYS_INLINE ConversionStats narrow_block(const std::byte* source, std::byte* destination, std::size_t count) {
+QVL_ALWAYS_INLINE ConversionStats narrow_block(const std::byte* source, std::byte* destination,
+                                               std::size_t count) {
   std::uint32_t overflowed = 0;
   std::uint32_t subnormal = 0;
   std::uint32_t not_finite = 0;
@@ -52,7 +53,8 @@ QVL_ALWAYS_INLINE ConversionStats narrow_block(const std::byte* source, std::byt
     const float absolute = std::bit_cast<float>(magnitude);
     Half half = to_half(value);
     const bool over = finite && absolute >= 65520.0F;  // rounds to 65536
-    half.bits = static_cast<std::uint16_t>(half.bits - (over ? 1U : 0U));  // infinity's lower neighbour is 65504
+    half.bits =
+        static_cast<std::uint16_t>(half.bits - (over ? 1U : 0U));  // infinity's lower neighbour is 65504
     overflowed += over ? 1U : 0U;
     subnormal += (magnitude != 0U && (half.bits & 0x7c00U) == 0U) ? 1U : 0U;
     not_finite += finite ? 0U : 1U;
@@ -65,7 +67,8 @@ QVL_ALWAYS_INLINE ConversionStats narrow_block(const std::byte* source, std::byt
 }
 
 template <class From>
-QVL_ALWAYS_INLINE ConversionStats narrow_all(const std::byte* source, std::byte* destination, std::size_t count) {
+QVL_ALWAYS_INLINE ConversionStats narrow_all(const std::byte* source, std::byte* destination,
+                                             std::size_t count) {
   ConversionStats stats;
   for (std::size_t start = 0; start < count; start += kBlock) {
     stats.merge(narrow_block<From>(source + start * sizeof(From), destination + start * sizeof(Half),
@@ -94,10 +97,12 @@ ConversionStats run_scalar(DType from, DType to, const std::byte* s, std::byte* 
   return run(from, to, s, d, n);
 }
 #if QVL_X86
-QVL_TARGET_AVX2 ConversionStats run_avx2(DType from, DType to, const std::byte* s, std::byte* d, std::size_t n) {
+QVL_TARGET_AVX2 ConversionStats run_avx2(DType from, DType to, const std::byte* s, std::byte* d,
+                                         std::size_t n) {
   return run(from, to, s, d, n);
 }
-QVL_TARGET_AVX512 ConversionStats run_avx512(DType from, DType to, const std::byte* s, std::byte* d, std::size_t n) {
+QVL_TARGET_AVX512 ConversionStats run_avx512(DType from, DType to, const std::byte* s, std::byte* d,
+                                             std::size_t n) {
   return run(from, to, s, d, n);
 }
 constexpr std::array<Kernel, 3> kKernels{run_scalar, run_avx2, run_avx512};
@@ -114,12 +119,13 @@ void ConversionStats::merge(const ConversionStats& other) noexcept {
   max_abs_error = std::max(max_abs_error, other.max_abs_error);
 }
 
-ConversionStats convert(DType from, std::span<const std::byte> source, DType to, std::span<std::byte> destination,
-                        Isa isa) {
+ConversionStats convert(DType from, std::span<const std::byte> source, DType to,
+                        std::span<std::byte> destination, Isa isa) {
   const bool known_from = from == DType::f32 || from == DType::f16 || from == DType::bf16;
   if (!known_from || (to != DType::f32 && to != DType::f16)) {
-    throw UsageError(fmt::format("no conversion from {} to {}; weights are F32, F16 or BF16 and become F32 or F16",
-                                 name(from), name(to)));
+    throw UsageError(
+        fmt::format("no conversion from {} to {}; weights are F32, F16 or BF16 and become F32 or F16",
+                    name(from), name(to)));
   }
   const std::size_t count = source.size() / size_bytes(from);
   if (destination.size() / size_bytes(to) != count) {

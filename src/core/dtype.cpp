@@ -13,9 +13,10 @@ struct Row {
 };
 
 constexpr std::array kRows{
-    Row{DType::f64, "F64", 8}, Row{DType::f32, "F32", 4}, Row{DType::f16, "F16", 2}, Row{DType::bf16, "BF16", 2},
-    Row{DType::i64, "I64", 8}, Row{DType::i32, "I32", 4}, Row{DType::i16, "I16", 2}, Row{DType::i8, "I8", 1},
-    Row{DType::u64, "U64", 8}, Row{DType::u32, "U32", 4}, Row{DType::u16, "U16", 2}, Row{DType::u8, "U8", 1},
+    Row{DType::f64, "F64", 8},     Row{DType::f32, "F32", 4}, Row{DType::f16, "F16", 2},
+    Row{DType::bf16, "BF16", 2},   Row{DType::i64, "I64", 8}, Row{DType::i32, "I32", 4},
+    Row{DType::i16, "I16", 2},     Row{DType::i8, "I8", 1},   Row{DType::u64, "U64", 8},
+    Row{DType::u32, "U32", 4},     Row{DType::u16, "U16", 2}, Row{DType::u8, "U8", 1},
     Row{DType::boolean, "BOOL", 1}};
 
 const Row& row(DType dtype) noexcept { return kRows[static_cast<std::size_t>(dtype)]; }

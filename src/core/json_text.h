@@ -12,12 +12,13 @@ namespace qvl {
 
 using Json = nlohmann::json;
 
-// Parses a JSON text (UTF-8, an optional byte order mark). `source` names it in messages. Throws InputError with line
-// and column for anything that is not JSON, and for nesting deeper than 256.
+// Parses a JSON text (UTF-8, an optional byte order mark). `source` names it in messages. Throws InputError
+// with line and column for anything that is not JSON, and for nesting deeper than 256.
 [[nodiscard]] Json parse_json(std::string_view text, std::string_view source);
 
 // Reads and parses a file of at most `max_bytes`. Throws InputError.
-[[nodiscard]] Json read_json_file(const std::filesystem::path& path, std::size_t max_bytes = std::size_t{256} << 20U);
+[[nodiscard]] Json read_json_file(const std::filesystem::path& path,
+                                  std::size_t max_bytes = std::size_t{256} << 20U);
 
 // The whole file as text. Throws InputError.
 [[nodiscard]] std::string read_text_file(const std::filesystem::path& path,

@@ -20,7 +20,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (fd < 0) {
     throw InputError(fmt::format("cannot open {}: {}", path.string(), std::strerror(errno)));
   }
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
     throw InputError(fmt::format("{} is not a regular file", path.string()));

@@ -10,7 +10,8 @@ namespace qvl {
 class MappedFile {
  public:
   MappedFile() = default;
-  // Throws InputError when the file is missing, unreadable or not a regular file. An empty file gives no bytes.
+  // Throws InputError when the file is missing, unreadable or not a regular file. An empty file gives no
+  // bytes.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
@@ -21,8 +22,8 @@ class MappedFile {
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
 
-  // Tells the kernel that the pages of this range, read once, are not needed in our memory any more (they stay in its
-  // page cache). `range` lies in bytes().
+  // Tells the kernel that the pages of this range, read once, are not needed in our memory any more (they
+  // stay in its page cache). `range` lies in bytes().
   void release(std::span<const std::byte> range) const noexcept;
 
  private:

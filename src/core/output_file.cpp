@@ -44,8 +44,8 @@ void OutputFile::append(std::string_view text) { append(std::as_bytes(std::span(
 void OutputFile::write_at(std::uint64_t offset_bytes, std::span<const std::byte> bytes) {
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t n = ::pwrite(fd_, bytes.data() + done, bytes.size() - done,
-                               static_cast<off_t>(offset_bytes + done));
+    const ssize_t n =
+        ::pwrite(fd_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset_bytes + done));
     if (n < 0) {
       if (errno == EINTR) continue;
       throw_write_error(place_, errno);
@@ -53,7 +53,8 @@ void OutputFile::write_at(std::uint64_t offset_bytes, std::span<const std::byte>
     done += static_cast<std::size_t>(n);
   }
   std::uint64_t seen = end_.load();
-  while (seen < offset_bytes + bytes.size() && !end_.compare_exchange_weak(seen, offset_bytes + bytes.size())) {
+  while (seen < offset_bytes + bytes.size() &&
+         !end_.compare_exchange_weak(seen, offset_bytes + bytes.size())) {
   }
 }
 

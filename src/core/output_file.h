@@ -10,8 +10,9 @@
 
 namespace qvl {
 
-// Written under a temporary name beside its place; commit() renames it. Without commit() it is removed and what was at
-// its place stays. Throws InputError where the place cannot be written, MachineError when the disk is full or fails.
+// Written under a temporary name beside its place; commit() renames it. Without commit() it is removed and
+// what was at its place stays. Throws InputError where the place cannot be written, MachineError when the
+// disk is full or fails.
 class OutputFile {
  public:
   explicit OutputFile(std::filesystem::path place);
@@ -21,8 +22,8 @@ class OutputFile {
 
   void append(std::span<const std::byte> bytes);
   void append(std::string_view text);
-  // At any offset, also beyond the end; append() goes on behind the furthest byte written. Several threads may write
-  // different places at once.
+  // At any offset, also beyond the end; append() goes on behind the furthest byte written. Several threads
+  // may write different places at once.
   void write_at(std::uint64_t offset_bytes, std::span<const std::byte> bytes);
   // Takes the space on the disk now, so that a full disk shows before the work, and makes the file this long.
   void reserve(std::uint64_t size_bytes);
@@ -40,7 +41,8 @@ class OutputFile {
 // The whole file in one call.
 void write_file(const std::filesystem::path& place, std::string_view text);
 
-// Throws the Error that fits an errno of a failed write: MachineError for a full or failing disk, else InputError.
+// Throws the Error that fits an errno of a failed write: MachineError for a full or failing disk, else
+// InputError.
 [[noreturn]] void throw_write_error(const std::filesystem::path& place, int error);
 
 }  // namespace qvl

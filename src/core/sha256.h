@@ -28,6 +28,7 @@ class Sha256 {
 };
 
 // Streams the file; `cancel` may be null.
-[[nodiscard]] std::string sha256_of_file(const std::filesystem::path& path, const CancelToken* cancel = nullptr);
+[[nodiscard]] std::string sha256_of_file(const std::filesystem::path& path,
+                                         const CancelToken* cancel = nullptr);
 
 }  // namespace qvl

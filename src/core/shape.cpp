@@ -6,7 +6,8 @@
 namespace qvl {
 
 std::optional<std::int64_t> element_count(std::span<const std::int64_t> shape) noexcept {
-  // A zero anywhere makes the product zero, whatever else there is: sizes that overflow only without it are accepted.
+  // A zero anywhere makes the product zero, whatever else there is: sizes that overflow only without it are
+  // accepted.
   std::int64_t count = 1;
   bool zero = false;
   for (const std::int64_t dim : shape) {

@@ -35,7 +35,8 @@ int try_lock(const fs::path& staging, int flags) {
 
 StagingFolder::StagingFolder(fs::path folder) : folder_(std::move(folder)) {
   std::error_code error;
-  for (fs::path p = folder_; !p.empty() && !fs::exists(p, error); p = p.parent_path()) made_.insert(made_.begin(), p);
+  for (fs::path p = folder_; !p.empty() && !fs::exists(p, error); p = p.parent_path())
+    made_.insert(made_.begin(), p);
   fs::create_directories(folder_, error);
   if (error) throw_write_error(folder_, error.value());
   if (!fs::is_directory(folder_, error)) {

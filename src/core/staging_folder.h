@@ -7,10 +7,11 @@
 
 namespace qvl {
 
-// A hidden folder inside `folder` (made with its parents when missing) in which files are prepared; publish() renames
-// them into `folder` in the order given. Without it everything is removed again, `folder` too when it was made here.
-// Leftovers of a run that was killed are removed by the next StagingFolder at the same place; a run still at work there
-// is left alone (it holds a lock). Throws InputError where the folder cannot be made or written.
+// A hidden folder inside `folder` (made with its parents when missing) in which files are prepared; publish()
+// renames them into `folder` in the order given. Without it everything is removed again, `folder` too when it
+// was made here. Leftovers of a run that was killed are removed by the next StagingFolder at the same place;
+// a run still at work there is left alone (it holds a lock). Throws InputError where the folder cannot be
+// made or written.
 class StagingFolder {
  public:
   explicit StagingFolder(std::filesystem::path folder);

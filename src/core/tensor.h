@@ -10,8 +10,8 @@
 
 namespace qvl {
 
-// Does not own; the bytes must outlive it. bytes.size() == elements x size_bytes(dtype). The address may be unaligned
-// when the view points into a file.
+// Does not own; the bytes must outlive it. bytes.size() == elements x size_bytes(dtype). The address may be
+// unaligned when the view points into a file.
 struct TensorView {
   DType dtype = DType::f32;
   Shape shape;

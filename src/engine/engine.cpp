@@ -9,6 +9,7 @@
 #include "engine/text_decoder.h"
 #include "engine/vision_encoder.h"
 #include "image/decode.h"
+#include "image/smart_resize.h"
 #include "qwen25vl/prompt_layout.h"
 #include "text/chat_template.h"
 #include "text/detokenizer.h"
@@ -48,12 +49,13 @@ struct Engine::State {
     load_ms = ms_since(start);
   }
 
-  Answer ask(const Question& question, const std::function<void(std::string_view)>& on_text, const CancelToken* cancel);
+  Answer ask(const Question& question, const std::function<void(std::string_view)>& on_text,
+             const CancelToken* cancel);
   std::vector<Tensor> encode_pictures(const Question& question, const CancelToken* cancel, StageTimes& ms);
   std::vector<std::int64_t> prompt_ids(const Question& question, std::span<const Tensor> features) const;
   void load_decoder(bool with_pictures);
-  void generate(std::int64_t limit, const std::function<void(std::string_view)>& on_text, const CancelToken* cancel,
-                Answer& answer);
+  void generate(std::int64_t limit, const std::function<void(std::string_view)>& on_text,
+                const CancelToken* cancel, Answer& answer);
 };
 
 std::vector<Tensor> Engine::State::encode_pictures(const Question& question, const CancelToken* cancel,
@@ -65,7 +67,9 @@ std::vector<Tensor> Engine::State::encode_pictures(const Question& question, con
   std::vector<Tensor> pixels;
   auto start = Clock::now();
   for (const auto& picture : question.pictures) {
-    pixels.push_back(fixed_size_pixels(read_image(picture), size, folder.preprocessor()));
+    const RgbImage image = read_image(picture);
+    require_usable_shape(image.size(), picture.string());
+    pixels.push_back(fixed_size_pixels(image, size, folder.preprocessor()));
   }
   ms.preprocess = ms_since(start);
   start = Clock::now();
@@ -78,11 +82,13 @@ std::vector<Tensor> Engine::State::encode_pictures(const Question& question, con
   return features;
 }
 
-std::vector<std::int64_t> Engine::State::prompt_ids(const Question& question, std::span<const Tensor> features) const {
+std::vector<std::int64_t> Engine::State::prompt_ids(const Question& question,
+                                                    std::span<const Tensor> features) const {
   std::vector<ChatMessage> messages;
   if (question.system) messages.push_back({"system", {{ChatPart::Kind::text, *question.system}}});
   ChatMessage user{"user", {}};
-  for (const auto& picture : question.pictures) user.parts.push_back({ChatPart::Kind::image, picture.string()});
+  for (const auto& picture : question.pictures)
+    user.parts.push_back({ChatPart::Kind::image, picture.string()});
   user.parts.push_back({ChatPart::Kind::text, question.prompt});
   messages.push_back(std::move(user));
   std::vector<std::int64_t> per_picture;
@@ -137,8 +143,9 @@ Answer Engine::State::ask(const Question& question, const std::function<void(std
   for (const Tensor& f : features) answer.image_tokens += f.shape().front();
   const TextConfig& text = folder.config().text;
   if (answer.prompt_tokens >= text.max_position_embeddings) {
-    throw InputError(fmt::format("the prompt has {} tokens, {} of them of pictures; the model takes fewer than {}",
-                                 answer.prompt_tokens, answer.image_tokens, text.max_position_embeddings));
+    throw InputError(
+        fmt::format("the prompt has {} tokens, {} of them of pictures; the model takes fewer than {}",
+                    answer.prompt_tokens, answer.image_tokens, text.max_position_embeddings));
   }
   std::int64_t limit = question.max_new_tokens;
   if (limit <= 0) limit = folder.generation().max_new_tokens.value_or(kDefaultMaxNewTokens);

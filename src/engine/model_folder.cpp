@@ -33,7 +33,8 @@ void ModelFolder::read_manifest() {
   const Json manifest = read_json_file(path);
   try {
     for (const Json& artifact : manifest.at("artifacts")) {
-      Entry entry{artifact.at("artifact").get<std::string>(), artifact.at("file").get<std::string>(), std::nullopt};
+      Entry entry{artifact.at("artifact").get<std::string>(), artifact.at("file").get<std::string>(),
+                  std::nullopt};
       if (!is_plain_name(entry.file.string())) {
         throw InputError(fmt::format("{}: file \"{}\" is not the name of a file in the folder", path.string(),
                                      entry.file.string()));
@@ -44,7 +45,8 @@ void ModelFolder::read_manifest() {
       }
       if (artifact.contains("image_size")) {
         const Json& size = artifact["image_size"];
-        entry.picture_size = PixelSize{size.at("height").get<std::int64_t>(), size.at("width").get<std::int64_t>()};
+        entry.picture_size =
+            PixelSize{size.at("height").get<std::int64_t>(), size.at("width").get<std::int64_t>()};
       }
       entries_.push_back(std::move(entry));
     }
@@ -75,9 +77,10 @@ PixelSize ModelFolder::picture_size() const {
   const auto& text = entry("text_with_image").picture_size;
   if (!vision || !text || *vision != *text || vision->height <= 0 || vision->width <= 0 ||
       vision->height > 100'000 || vision->width > 100'000) {
-    throw InputError(fmt::format("{}: the vision and text_with_image artifacts are not for one picture size; export "
-                                 "both with the same --image-size",
-                                 (folder_ / "manifest.json").string()));
+    throw InputError(
+        fmt::format("{}: the vision and text_with_image artifacts are not for one picture size; export "
+                    "both with the same --image-size",
+                    (folder_ / "manifest.json").string()));
   }
   return *vision;
 }

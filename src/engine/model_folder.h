@@ -14,8 +14,8 @@ namespace qvl {
 
 class ModelFolder {
  public:
-  // Reads manifest.json and the configs. Throws InputError when the folder has no manifest, or one that names files that
-  // are not there.
+  // Reads manifest.json and the configs. Throws InputError when the folder has no manifest, or one that names
+  // files that are not there.
   explicit ModelFolder(std::filesystem::path folder);
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return folder_; }
@@ -24,10 +24,12 @@ class ModelFolder {
   [[nodiscard]] const PreprocessorConfig& preprocessor() const noexcept { return preprocessor_; }
   [[nodiscard]] std::filesystem::path tokenizer() const { return folder_ / "tokenizer.json"; }
 
-  // Of the artifact called "vision", "text" or "text_with_image". Throws InputError saying how to make it when missing.
+  // Of the artifact called "vision", "text" or "text_with_image". Throws InputError saying how to make it
+  // when missing.
   [[nodiscard]] const std::filesystem::path& artifact(const std::string& name) const;
   [[nodiscard]] bool has(const std::string& name) const noexcept;
-  // The one size that pictures are resized to. Throws InputError unless vision and text_with_image agree on it.
+  // The one size that pictures are resized to. Throws InputError unless vision and text_with_image agree on
+  // it.
   [[nodiscard]] PixelSize picture_size() const;
 
  private:

@@ -72,7 +72,8 @@ std::vector<float> TextDecoder::next_logits(const CancelToken* cancel) const {
   const auto vocab = static_cast<std::size_t>(logits.shape().back());
   std::vector<float> last(vocab);
   const std::size_t row_bytes = vocab * size_bytes(logits.dtype());
-  convert(logits.dtype(), logits.bytes().last(row_bytes), DType::f32, std::as_writable_bytes(std::span(last)));
+  convert(logits.dtype(), logits.bytes().last(row_bytes), DType::f32,
+          std::as_writable_bytes(std::span(last)));
   return last;
 }
 

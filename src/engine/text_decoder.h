@@ -1,4 +1,5 @@
-// Tokens to the next token, by a text artifact (whole sequence at every step; the reference artifacts have no KV cache).
+// Tokens to the next token, by a text artifact (whole sequence at every step; the reference artifacts have no
+// KV cache).
 #pragma once
 
 #include <cstdint>
@@ -16,10 +17,10 @@ class TextDecoder {
   // Loads the artifact, with or without image embeddings. Throws as Session does.
   TextDecoder(const std::filesystem::path& artifact, const SessionOptions& options);
 
-  // Begins a sequence: the prompt's tokens, and for each image token in order its embedding, f32 rows of hidden_size.
-  // Throws InputError unless there are as many rows as image tokens.
-  void begin(std::span<const std::int64_t> ids, std::span<const Tensor> picture_features, std::int64_t image_token_id,
-             std::int64_t hidden_size);
+  // Begins a sequence: the prompt's tokens, and for each image token in order its embedding, f32 rows of
+  // hidden_size. Throws InputError unless there are as many rows as image tokens.
+  void begin(std::span<const std::int64_t> ids, std::span<const Tensor> picture_features,
+             std::int64_t image_token_id, std::int64_t hidden_size);
   void append(std::int64_t id);
 
   // Logits of the token that follows the sequence: f32 [vocab].

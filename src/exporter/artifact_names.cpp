@@ -12,7 +12,8 @@ std::string stem_of(const std::filesystem::path& checkpoint, const ModelConfig& 
   if (const auto size = published_size(config.text)) return fmt::format("qwen2_5_vl_{}", *size);
   // weakly_canonical also gives "." and "folder/" a name.
   std::string folder = std::filesystem::weakly_canonical(checkpoint).filename().string();
-  if (folder.empty()) folder = std::filesystem::weakly_canonical(checkpoint).parent_path().filename().string();
+  if (folder.empty())
+    folder = std::filesystem::weakly_canonical(checkpoint).parent_path().filename().string();
   std::string stem;
   for (const char c : folder) {
     const auto u = static_cast<unsigned char>(c);
@@ -28,18 +29,22 @@ std::string stem_of(const std::filesystem::path& checkpoint, const ModelConfig& 
 
 std::string name(Artifact artifact) {
   switch (artifact) {
-    case Artifact::vision: return "vision";
-    case Artifact::text: return "text";
-    case Artifact::text_with_image: return "text_with_image";
+    case Artifact::vision:
+      return "vision";
+    case Artifact::text:
+      return "text";
+    case Artifact::text_with_image:
+      return "text_with_image";
   }
   return "?";
 }
 
 std::string file_name(Artifact artifact, const std::string& stem, const ExportOptions& options) {
   if (artifact == Artifact::vision) {
-    const std::string size = options.image_width_pixels == options.image_height_pixels
-                                 ? fmt::format("{}", options.image_width_pixels)
-                                 : fmt::format("{}x{}", options.image_width_pixels, options.image_height_pixels);
+    const std::string size =
+        options.image_width_pixels == options.image_height_pixels
+            ? fmt::format("{}", options.image_width_pixels)
+            : fmt::format("{}x{}", options.image_width_pixels, options.image_height_pixels);
     return fmt::format("{}_vision_{}_fp32.onnx", stem, size);
   }
   return fmt::format("{}_{}_{}.onnx", stem, name(artifact), options.text_in_f32 ? "fp32" : "fp16");

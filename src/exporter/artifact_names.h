@@ -15,8 +15,8 @@ namespace qvl {
 // "vision", "text", "text_with_image"
 [[nodiscard]] std::string name(Artifact artifact);
 
-// "{stem}_vision_672_fp32.onnx", "{stem}_text_fp16.onnx", …; other picture sizes are named by their side, or as
-// WIDTHxHEIGHT where the sides differ.
+// "{stem}_vision_672_fp32.onnx", "{stem}_text_fp16.onnx", …; other picture sizes are named by their side, or
+// as WIDTHxHEIGHT where the sides differ.
 [[nodiscard]] std::string file_name(Artifact artifact, const std::string& stem, const ExportOptions& options);
 
 // The external data of an artifact lies beside it under this name.

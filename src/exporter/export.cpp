@@ -32,10 +32,18 @@ namespace fs = std::filesystem;
 constexpr const char* kManifestName = "manifest.json";
 
 // Copied as they are, where the checkpoint has them.
-constexpr std::array kCopiedFiles{"config.json",          "generation_config.json",  "preprocessor_config.json", "processor_config.json",
-                                  "tokenizer.json",       "tokenizer_config.json",   "chat_template.json",
-                                  "chat_template.jinja",  "special_tokens_map.json", "added_tokens.json",
-                                  "vocab.json",           "merges.txt"};
+constexpr std::array kCopiedFiles{"config.json",
+                                  "generation_config.json",
+                                  "preprocessor_config.json",
+                                  "processor_config.json",
+                                  "tokenizer.json",
+                                  "tokenizer_config.json",
+                                  "chat_template.json",
+                                  "chat_template.jinja",
+                                  "special_tokens_map.json",
+                                  "added_tokens.json",
+                                  "vocab.json",
+                                  "merges.txt"};
 
 class Export {
  public:
@@ -79,7 +87,17 @@ class Export {
   void check_configs() const {
     const fs::path tokenizer = options_.checkpoint / "tokenizer.json";
     require_chat_tokens(Tokenizer::load(tokenizer), checkpoint_.config(), tokenizer.string());
-    (void)read_preprocessor_config(options_.checkpoint);
+    const PreprocessorConfig pictures = read_preprocessor_config(options_.checkpoint);
+    const VisionConfig& vision = checkpoint_.config().vision;
+    if (pictures.patch_size != vision.patch_size || pictures.merge_size != vision.spatial_merge_size ||
+        pictures.temporal_patch_size != vision.temporal_patch_size) {
+      throw InputError(
+          fmt::format("{}: its preprocessor makes patches of {} frames x {} pixels, merged {} x {}; "
+                      "config.json asks for {} frames x {} pixels, merged {} x {}",
+                      options_.checkpoint.string(), pictures.temporal_patch_size, pictures.patch_size,
+                      pictures.merge_size, pictures.merge_size, vision.temporal_patch_size, vision.patch_size,
+                      vision.spatial_merge_size, vision.spatial_merge_size));
+    }
     (void)read_generation_config(options_.checkpoint);
   }
 
@@ -119,7 +137,8 @@ class Export {
     for (const Plan& plan : plans_) {
       for (const std::string& file : {plan.file, data_file_name(plan.file)}) {
         if (fs::exists(options_.out / file)) {
-          throw InputError(fmt::format("{} is there already; --force replaces it", (options_.out / file).string()));
+          throw InputError(
+              fmt::format("{} is there already; --force replaces it", (options_.out / file).string()));
         }
       }
     }
@@ -143,13 +162,14 @@ class Export {
   void require_space() const {
     std::uint64_t needed = 0;
     for (const Plan& plan : plans_) {
-      if (twin_of(plan) == nullptr) needed += plan.model.external_size_bytes();
+      if (twin_of(plan) == nullptr || options_.copy_data) needed += plan.model.external_size_bytes();
     }
     std::error_code error;
     const fs::space_info space = fs::space(staging_->path(), error);
     if (!error && space.available < needed) {
-      throw MachineError(fmt::format("{}: the export takes {} bytes, {} are free; free some space or choose another place",
-                                     options_.out.string(), needed, space.available));
+      throw MachineError(
+          fmt::format("{}: the export takes {} bytes, {} are free; free some space or choose another place",
+                      options_.out.string(), needed, space.available));
     }
   }
 
@@ -165,7 +185,7 @@ class Export {
     begin(plan.file, plan.model.external_size_bytes());
     const Plan* twin = twin_of(plan);
     if (twin != nullptr) {
-      link_or_copy(staging_->path() / data_file_name(twin->file), data);
+      duplicate(staging_->path() / data_file_name(twin->file), data);
       entry.tensors = reports_.at(static_cast<std::size_t>(twin - plans_.data()));
       advance(plan.model.external_size_bytes());
     } else {
@@ -185,10 +205,13 @@ class Export {
     return entry;
   }
 
-  static void link_or_copy(const fs::path& from, const fs::path& to) {
+  // A hard link where that is possible and wanted, else a copy.
+  void duplicate(const fs::path& from, const fs::path& to) const {
     std::error_code error;
-    fs::create_hard_link(from, to, error);
-    if (!error) return;
+    if (!options_.copy_data) {
+      fs::create_hard_link(from, to, error);
+      if (!error) return;
+    }
     fs::copy_file(from, to, error);
     if (error) throw_write_error(to, error.value());
   }
@@ -199,7 +222,8 @@ class Export {
     std::vector<std::future<std::string>> data;
     for (const ManifestArtifact& a : manifest.artifacts) {
       const fs::path path = staging_->path() / a.data_file;
-      const bool linked = !data.empty() && same_file(path, staging_->path() / manifest.artifacts[data.size() - 1].data_file);
+      const bool linked =
+          !data.empty() && same_file(path, staging_->path() / manifest.artifacts[data.size() - 1].data_file);
       data.push_back(linked ? std::future<std::string>()
                             : std::async(std::launch::async, sha256_of_file, path, options_.cancel));
     }

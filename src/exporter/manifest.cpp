@@ -18,9 +18,12 @@ using OrderedJson = nlohmann::ordered_json;
 
 const char* transform_name(Transform transform) {
   switch (transform) {
-    case Transform::none: return "none";
-    case Transform::transpose: return "transpose";
-    case Transform::flatten_transpose: return "flatten_transpose";
+    case Transform::none:
+      return "none";
+    case Transform::transpose:
+      return "transpose";
+    case Transform::flatten_transpose:
+      return "flatten_transpose";
   }
   return "?";
 }
@@ -30,7 +33,10 @@ OrderedJson port_json(const ManifestPort& port) {
 }
 
 OrderedJson tensor_json(const TensorReport& t) {
-  OrderedJson json{{"name", t.name}, {"shape", t.shape}, {"dtype", name(t.dtype)}, {"offset", t.offset_bytes},
+  OrderedJson json{{"name", t.name},
+                   {"shape", t.shape},
+                   {"dtype", name(t.dtype)},
+                   {"offset", t.offset_bytes},
                    {"bytes", t.size_bytes}};
   if (t.source.empty()) {
     json["source"] = "computed";
@@ -88,7 +94,8 @@ std::vector<OrderedJson> kept_artifacts(const Manifest& manifest, const std::str
 
 }  // namespace
 
-std::string manifest_json(const Manifest& manifest, const std::string& existing, const std::filesystem::path& folder) {
+std::string manifest_json(const Manifest& manifest, const std::string& existing,
+                          const std::filesystem::path& folder) {
   OrderedJson json{{"format", kManifestFormat},
                    {"qvl", QVL_VERSION},
                    {"set", "reference"},

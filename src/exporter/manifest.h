@@ -39,8 +39,9 @@ struct Manifest {
   std::vector<ManifestArtifact> artifacts;
 };
 
-// The JSON text. Artifacts that `existing` (the text of the manifest that is there, "" when none) lists and `manifest`
-// does not make anew are kept when they belong to the same stem and `folder` still holds their files.
+// The JSON text. Artifacts that `existing` (the text of the manifest that is there, "" when none) lists and
+// `manifest` does not make anew are kept when they belong to the same stem and `folder` still holds their
+// files.
 [[nodiscard]] std::string manifest_json(const Manifest& manifest, const std::string& existing,
                                         const std::filesystem::path& folder);
 

@@ -31,8 +31,9 @@ void transpose(std::span<const std::byte> source, std::span<std::byte> destinati
                std::int64_t columns, std::size_t element_bytes) {
   const std::size_t size = static_cast<std::size_t>(rows * columns) * element_bytes;
   if ((element_bytes != 2 && element_bytes != 4) || source.size() != size || destination.size() != size) {
-    throw UsageError(fmt::format("transposition of [{}, {}] with elements of {} bytes in spaces of {} and {} bytes", rows,
-                                 columns, element_bytes, source.size(), destination.size()));
+    throw UsageError(
+        fmt::format("transposition of [{}, {}] with elements of {} bytes in spaces of {} and {} bytes", rows,
+                    columns, element_bytes, source.size(), destination.size()));
   }
   if (element_bytes == 2) {
     transpose_tiles(reinterpret_cast<const std::uint16_t*>(source.data()),

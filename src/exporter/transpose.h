@@ -7,8 +7,8 @@
 
 namespace qvl {
 
-// source [rows, columns] -> destination [columns, rows], row-major; elements of 2 or 4 bytes. Throws UsageError for other
-// element sizes or when the spaces do not fit.
+// source [rows, columns] -> destination [columns, rows], row-major; elements of 2 or 4 bytes. Throws
+// UsageError for other element sizes or when the spaces do not fit.
 void transpose(std::span<const std::byte> source, std::span<std::byte> destination, std::int64_t rows,
                std::int64_t columns, std::size_t element_bytes);
 

@@ -12,8 +12,8 @@
 namespace qvl {
 namespace {
 
-// Source bytes that are worked on at a time. Each thread holds about three times this: the mapped pages, the converted
-// rows and the transposed ones (twice as many bytes when BF16 becomes F32).
+// Source bytes that are worked on at a time. Each thread holds about three times this: the mapped pages, the
+// converted rows and the transposed ones (twice as many bytes when BF16 becomes F32).
 constexpr std::uint64_t kBlockBytes = std::uint64_t{16} << 20U;
 
 class Streamer {
@@ -30,7 +30,8 @@ class Streamer {
   }
 
   std::vector<TensorReport> run() {
-    int count = options_.threads > 0 ? options_.threads : static_cast<int>(std::thread::hardware_concurrency());
+    int count =
+        options_.threads > 0 ? options_.threads : static_cast<int>(std::thread::hardware_concurrency());
     count = std::clamp(count, 1, 4);
     std::vector<std::thread> others;
     for (int i = 1; i < count; ++i) others.emplace_back([this] { work(); });
@@ -63,8 +64,9 @@ class Streamer {
   };
 
   TensorReport write_tensor(const ExternalTensor& tensor, Buffers& buffers) {
-    TensorReport report{tensor.name, "", tensor.dtype, tensor.dtype, tensor.shape, Transform::none, tensor.offset_bytes,
-                        tensor.size_bytes, {}};
+    TensorReport report{
+        tensor.name,       "", tensor.dtype, tensor.dtype, tensor.shape, Transform::none, tensor.offset_bytes,
+        tensor.size_bytes, {}};
     if (tensor.values) {
       file_.write_at(tensor.offset_bytes, tensor.values->bytes());
       advance(tensor.size_bytes);
@@ -78,7 +80,8 @@ class Streamer {
     const std::int64_t rows = view.shape.empty() ? 1 : view.shape.front();
     const std::int64_t columns = rows == 0 ? 0 : *element_count(view.shape) / rows;
     const auto row_bytes = static_cast<std::uint64_t>(columns) * size_bytes(view.dtype);
-    const auto block_rows = static_cast<std::int64_t>(std::max<std::uint64_t>(1, kBlockBytes / std::max<std::uint64_t>(1, row_bytes)));
+    const auto block_rows = static_cast<std::int64_t>(
+        std::max<std::uint64_t>(1, kBlockBytes / std::max<std::uint64_t>(1, row_bytes)));
     for (std::int64_t first = 0; first < rows; first += block_rows) {
       if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
       const Block block{first, std::min(block_rows, rows - first), rows, columns};
@@ -95,8 +98,8 @@ class Streamer {
     std::int64_t columns;
   };
 
-  ConversionStats write_block(const ExternalTensor& tensor, const TensorView& view, const Block& block, bool transposed,
-                              Buffers& buffers) {
+  ConversionStats write_block(const ExternalTensor& tensor, const TensorView& view, const Block& block,
+                              bool transposed, Buffers& buffers) {
     const std::size_t from_bytes = size_bytes(view.dtype);
     const std::size_t to_bytes = size_bytes(tensor.dtype);
     const auto elements = static_cast<std::size_t>(block.count * block.columns);
@@ -126,8 +129,9 @@ class Streamer {
     }
     const std::size_t run = static_cast<std::size_t>(block.count) * to_bytes;
     for (std::int64_t c = 0; c < block.columns; ++c) {
-      file_.write_at(tensor.offset_bytes + static_cast<std::uint64_t>(c * block.rows + block.first) * to_bytes,
-                     bytes.subspan(static_cast<std::size_t>(c) * run, run));
+      file_.write_at(
+          tensor.offset_bytes + static_cast<std::uint64_t>(c * block.rows + block.first) * to_bytes,
+          bytes.subspan(static_cast<std::size_t>(c) * run, run));
     }
   }
 

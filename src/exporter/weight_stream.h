@@ -27,13 +27,14 @@ struct TensorReport {
 };
 
 struct WeightStreamOptions {
-  int threads = 0;                      // 0: one per processor
-  Progress* progress = nullptr;         // advanced by bytes written; begin and end are the caller's
+  int threads = 0;               // 0: one per processor
+  Progress* progress = nullptr;  // advanced by bytes written; begin and end are the caller's
   const CancelToken* cancel = nullptr;
 };
 
-// Writes every external tensor of `model` to `place`, converted and transposed in blocks by a few threads; reports come
-// in the order of the file. A few blocks per thread are all that is resident. Throws as OutputFile does, and Interrupted.
+// Writes every external tensor of `model` to `place`, converted and transposed in blocks by a few threads;
+// reports come in the order of the file. A few blocks per thread are all that is resident. Throws as
+// OutputFile does, and Interrupted.
 std::vector<TensorReport> write_external_data(const OnnxModel& model, const Checkpoint& checkpoint,
                                               const TensorTable& table, const std::filesystem::path& place,
                                               const WeightStreamOptions& options);

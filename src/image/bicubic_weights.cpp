@@ -44,8 +44,10 @@ BicubicWeights bicubic_weights(std::int64_t input, std::int64_t output) {
   std::vector<double> exact(static_cast<std::size_t>(result.taps));
   for (std::size_t i = 0; i < outputs; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
+    // NOLINTBEGIN(bugprone-incorrect-roundings): cut off after adding a half, as Pillow does
     const auto first = std::max<std::int64_t>(static_cast<std::int64_t>(center - support + 0.5), 0);
     const auto end = std::min<std::int64_t>(static_cast<std::int64_t>(center + support + 0.5), input);
+    // NOLINTEND(bugprone-incorrect-roundings)
     const auto count = static_cast<std::size_t>(std::max<std::int64_t>(end - first, 0));
     double sum = 0.0;
     for (std::size_t t = 0; t < count; ++t) {

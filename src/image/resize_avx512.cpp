@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kPrecision = BicubicWeights::kPrecisionBits;
 constexpr int kLowBits = BicubicWeights::kLowBits;
-constexpr int kRows = 8;  // at a time, two in each vector
+constexpr std::int64_t kRows = 8;  // at a time, two in each vector
 
 // As in the AVX2 kernel, for two rows: four pixels of each become pairs of 16-bit values.
 QVL_TARGET_AVX512 inline __m512i pixel_pairs() {
@@ -70,17 +70,17 @@ QVL_TARGET_AVX512 inline void resize_row_group(const RowPass& pass, std::int64_t
     const std::int64_t count = w.count[static_cast<std::size_t>(x)];
     __m512i high[kRows / 2];
     __m512i low[kRows / 2];
-    for (int r = 0; r < kRows / 2; ++r) high[r] = low[r] = _mm512_setzero_si512();
+    for (std::int64_t r = 0; r < kRows / 2; ++r) high[r] = low[r] = _mm512_setzero_si512();
     for (std::int64_t t = 0; t < count; t += 4, pixel += 12) {
       const __m512i weight_high = load_weights(w.high.data() + start + t);
       const __m512i weight_low = load_weights(w.low.data() + start + t);
-      for (int r = 0; r < kRows / 2; ++r) {
+      for (std::int64_t r = 0; r < kRows / 2; ++r) {
         const __m512i four = _mm512_shuffle_epi8(load_two_rows(pixel + 2 * r * in_stride, in_stride), pairs);
         high[r] = _mm512_add_epi32(high[r], _mm512_madd_epi16(four, weight_high));
         low[r] = _mm512_add_epi32(low[r], _mm512_madd_epi16(four, weight_low));
       }
     }
-    for (int r = 0; r < kRows / 2; ++r) {
+    for (std::int64_t r = 0; r < kRows / 2; ++r) {
       store_pixels(high[r], low[r], out + 2 * r * out_stride + x * 3, out_stride, x + 1 < pass.out_width);
     }
   }

@@ -30,17 +30,9 @@ PixelSize smart_resize(PixelSize size, std::int64_t factor, std::int64_t min_pix
     throw UsageError(fmt::format("a picture cannot be resized to multiples of {} with {} to {} pixels",
                                  factor, min_pixels, max_pixels));
   }
-  if (size.height < 1 || size.width < 1) {
-    throw InputError(
-        fmt::format("a picture of {}x{} pixels has nothing to look at", size.width, size.height));
-  }
+  require_usable_shape(size, "smart_resize");
   const auto height = static_cast<double>(size.height);
   const auto width = static_cast<double>(size.width);
-  if (std::max(height, width) / std::min(height, width) > kMaxAspectRatio) {
-    throw InputError(
-        fmt::format("a picture of {}x{} pixels is too long: one side may be at most {} times the other",
-                    size.width, size.height, kMaxAspectRatio));
-  }
   const auto unit = static_cast<double>(factor);
   double new_height = round_half_even(height / unit) * unit;
   double new_width = round_half_even(width / unit) * unit;
@@ -54,6 +46,20 @@ PixelSize smart_resize(PixelSize size, std::int64_t factor, std::int64_t min_pix
     new_width = std::ceil(width * beta / unit) * unit;
   }
   return {static_cast<std::int64_t>(new_height), static_cast<std::int64_t>(new_width)};
+}
+
+void require_usable_shape(PixelSize size, std::string_view source) {
+  if (size.height < 1 || size.width < 1) {
+    throw InputError(
+        fmt::format("{}: a picture of {}x{} pixels has nothing to look at", source, size.width, size.height));
+  }
+  const auto longer = static_cast<double>(std::max(size.height, size.width));
+  const auto shorter = static_cast<double>(std::min(size.height, size.width));
+  if (longer / shorter > kMaxAspectRatio) {
+    throw InputError(
+        fmt::format("{}: a picture of {}x{} pixels is too long; one side may be at most {} times the other",
+                    source, size.width, size.height, kMaxAspectRatio));
+  }
 }
 
 }  // namespace qvl

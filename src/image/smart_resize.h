@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "image/pixel_size.h"
 
@@ -14,5 +15,9 @@ namespace qvl {
 // max_pixels.
 [[nodiscard]] PixelSize smart_resize(PixelSize size, std::int64_t factor, std::int64_t min_pixels,
                                      std::int64_t max_pixels);
+
+// The shapes that smart_resize refuses make no sense at a fixed size either. Throws InputError, naming
+// `source`, when a side is zero or one is more than 200 times the other.
+void require_usable_shape(PixelSize size, std::string_view source);
 
 }  // namespace qvl

@@ -8,10 +8,12 @@
 
 namespace qvl {
 
-// A number times zero or more symbols: 576, `batch`, `batch*seq`, `2*seq`. Symbols stand for sizes known only at run time.
+// A number times zero or more symbols: 576, `batch`, `batch*seq`, `2*seq`. Symbols stand for sizes known only
+// at run time.
 class Dim {
  public:
-  Dim(std::int64_t value) : factor_(value) {}  // NOLINT(google-explicit-constructor): shapes are lists of numbers
+  Dim(std::int64_t value)
+      : factor_(value) {}  // NOLINT(google-explicit-constructor): shapes are lists of numbers
   static Dim symbol(std::string name);
 
   [[nodiscard]] bool is_fixed() const noexcept { return symbols_.empty(); }

@@ -41,7 +41,9 @@ SymbolicShape symbolic(const Shape& shape) { return {shape.begin(), shape.end()}
 
 }  // namespace
 
-std::string GraphBuilder::State::describe(std::string_view op) const { return fmt::format("{}/{}", module, op); }
+std::string GraphBuilder::State::describe(std::string_view op) const {
+  return fmt::format("{}/{}", module, op);
+}
 
 void GraphBuilder::State::refuse(std::string_view op, const std::string& why) const {
   throw UsageError(fmt::format("graph node {}: {}", describe(op), why));
@@ -49,8 +51,8 @@ void GraphBuilder::State::refuse(std::string_view op, const std::string& why) co
 
 void GraphBuilder::State::same_dtype(std::string_view op, const Value& a, const Value& b) const {
   if (a.dtype != b.dtype) {
-    refuse(op, fmt::format("operands {} and {} have the dtypes {} and {}; one dtype is needed", a.name, b.name,
-                           qvl::name(a.dtype), qvl::name(b.dtype)));
+    refuse(op, fmt::format("operands {} and {} have the dtypes {} and {}; one dtype is needed", a.name,
+                           b.name, qvl::name(a.dtype), qvl::name(b.dtype)));
   }
 }
 
@@ -87,7 +89,8 @@ Value GraphBuilder::State::node(std::string_view op, const std::vector<Value>& o
   return node_with_results(op, operands, {Value{"", dtype, std::move(shape)}}, attributes).front();
 }
 
-std::vector<Value> GraphBuilder::State::node_with_results(std::string_view op, const std::vector<Value>& operands,
+std::vector<Value> GraphBuilder::State::node_with_results(std::string_view op,
+                                                          const std::vector<Value>& operands,
                                                           std::vector<Value> results,
                                                           const std::vector<Attribute>& attributes) {
   std::string node_name = describe(op);
@@ -164,9 +167,14 @@ Value GraphBuilder::weight(const std::string& name, DType dtype, const Shape& sh
   }
   Value value{name, dtype, symbolic(shape)};
   const auto count = element_count(shape);
-  if (!count) throw UsageError(fmt::format("initializer {} cannot have the shape {}", name, to_string(shape)));
-  ExternalTensor external{name, dtype, shape, state_->model->external_size_bytes,
-                          static_cast<std::uint64_t>(*count) * size_bytes(dtype), std::nullopt};
+  if (!count)
+    throw UsageError(fmt::format("initializer {} cannot have the shape {}", name, to_string(shape)));
+  ExternalTensor external{name,
+                          dtype,
+                          shape,
+                          state_->model->external_size_bytes,
+                          static_cast<std::uint64_t>(*count) * size_bytes(dtype),
+                          std::nullopt};
   onnx::TensorProto* tensor = state_->graph->add_initializer();
   tensor->set_name(name);
   tensor->set_data_type(onnx_dtype(dtype));
@@ -216,7 +224,8 @@ Value GraphBuilder::scalar(float value, DType dtype) {
 }
 
 Value GraphBuilder::scalar(std::int64_t value) {
-  return constant(fmt::format("scalar_i64_{}", value), Tensor::of<std::int64_t>(DType::i64, {}, std::span(&value, 1)));
+  return constant(fmt::format("scalar_i64_{}", value),
+                  Tensor::of<std::int64_t>(DType::i64, {}, std::span(&value, 1)));
 }
 
 OnnxModel GraphBuilder::finish(std::span<const std::pair<std::string, std::string>> metadata) {

@@ -1,5 +1,6 @@
-// A typed builder of ONNX graphs. Every op checks the dtypes and shapes of its operands, symbolic dimensions included,
-// and throws UsageError naming the node when they do not fit; so a graph that could be built is well-formed.
+// A typed builder of ONNX graphs. Every op checks the dtypes and shapes of its operands, symbolic dimensions
+// included, and throws UsageError naming the node when they do not fit; so a graph that could be built is
+// well-formed.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ struct Value {
 
 class GraphBuilder {
  public:
-  // Opset 17 of the standard domain, the newest that ONNX Runtime, TensorRT and Intel Neural Compressor all take.
+  // Opset 17 of the standard domain, the newest that ONNX Runtime, TensorRT and Intel Neural Compressor all
+  // take.
   static constexpr int kOpset = 17;
 
   explicit GraphBuilder(std::string graph_name);
@@ -53,10 +55,11 @@ class GraphBuilder {
   Value input(std::string name, DType dtype, SymbolicShape shape);
   // Makes `value` an output of the graph under this name.
   void output(const Value& value, const std::string& name);
-  // An initializer in the external data file whose bytes are supplied when the model is written. Asked for again under
-  // the same name and shape, it is the same initializer.
+  // An initializer in the external data file whose bytes are supplied when the model is written. Asked for
+  // again under the same name and shape, it is the same initializer.
   Value weight(const std::string& name, DType dtype, const Shape& shape);
-  // An initializer with its values. Small ones are stored in the graph, larger ones in the external data file.
+  // An initializer with its values. Small ones are stored in the graph, larger ones in the external data
+  // file.
   Value constant(const std::string& name, Tensor tensor);
   // Scalars, shared by value.
   Value scalar(float value, DType dtype);

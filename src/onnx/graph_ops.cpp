@@ -1,4 +1,5 @@
-// The ops of GraphBuilder: what each takes, and the dtype and shape it gives (ONNX operator schemas, opset 17).
+// The ops of GraphBuilder: what each takes, and the dtype and shape it gives (ONNX operator schemas, opset
+// 17).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -36,7 +37,8 @@ Value GraphBuilder::binary(std::string_view op, const Value& a, const Value& b) 
 }
 
 Value GraphBuilder::logical_and(const Value& a, const Value& b) {
-  if (a.dtype != DType::boolean || b.dtype != DType::boolean) state_->refuse("And", "operands are not boolean");
+  if (a.dtype != DType::boolean || b.dtype != DType::boolean)
+    state_->refuse("And", "operands are not boolean");
   return state_->node("And", {a, b}, DType::boolean, state_->broadcast("And", a.shape, b.shape));
 }
 
@@ -47,11 +49,13 @@ Value GraphBuilder::equal(const Value& a, const Value& b) {
 
 Value GraphBuilder::less_or_equal(const Value& a, const Value& b) {
   state_->same_dtype("LessOrEqual", a, b);
-  return state_->node("LessOrEqual", {a, b}, DType::boolean, state_->broadcast("LessOrEqual", a.shape, b.shape));
+  return state_->node("LessOrEqual", {a, b}, DType::boolean,
+                      state_->broadcast("LessOrEqual", a.shape, b.shape));
 }
 
 Value GraphBuilder::where(const Value& condition, const Value& then, const Value& otherwise) {
-  if (condition.dtype != DType::boolean) state_->refuse("Where", fmt::format("{} is not boolean", condition.name));
+  if (condition.dtype != DType::boolean)
+    state_->refuse("Where", fmt::format("{} is not boolean", condition.name));
   state_->same_dtype("Where", then, otherwise);
   SymbolicShape shape = state_->broadcast("Where", then.shape, otherwise.shape);
   shape = state_->broadcast("Where", shape, condition.shape);
@@ -66,11 +70,12 @@ Value GraphBuilder::cast(const Value& x, DType dtype) {
 Value GraphBuilder::matmul(const Value& a, const Value& b) {
   state_->same_dtype("MatMul", a, b);
   if (a.shape.size() < 2 || b.shape.size() < 2) {
-    state_->refuse("MatMul", fmt::format("shapes {} and {}; matrices are needed", to_string(a.shape), to_string(b.shape)));
+    state_->refuse("MatMul", fmt::format("shapes {} and {}; matrices are needed", to_string(a.shape),
+                                         to_string(b.shape)));
   }
   if (a.shape.back() != b.shape[b.shape.size() - 2]) {
-    state_->refuse("MatMul", fmt::format("inner dimensions of {} {} and {} {} differ", a.name, to_string(a.shape),
-                                         b.name, to_string(b.shape)));
+    state_->refuse("MatMul", fmt::format("inner dimensions of {} {} and {} {} differ", a.name,
+                                         to_string(a.shape), b.name, to_string(b.shape)));
   }
   SymbolicShape shape = state_->broadcast("MatMul", SymbolicShape(a.shape.begin(), a.shape.end() - 2),
                                           SymbolicShape(b.shape.begin(), b.shape.end() - 2));
@@ -94,10 +99,12 @@ Value GraphBuilder::softmax(const Value& x) {
 }
 
 Value GraphBuilder::reduce_mean(const Value& x) {
-  if (!is_floating(x.dtype) || x.shape.empty()) state_->refuse("ReduceMean", "operand is not a floating tensor");
+  if (!is_floating(x.dtype) || x.shape.empty())
+    state_->refuse("ReduceMean", "operand is not a floating tensor");
   SymbolicShape shape = x.shape;
   shape.back() = Dim(1);
-  return state_->node("ReduceMean", {x}, x.dtype, std::move(shape), {{"axes", {-1}}, Attribute::of("keepdims", 1)});
+  return state_->node("ReduceMean", {x}, x.dtype, std::move(shape),
+                      {{"axes", {-1}}, Attribute::of("keepdims", 1)});
 }
 
 Value GraphBuilder::cumsum_exclusive(const Value& x, std::int64_t axis) {
@@ -107,8 +114,8 @@ Value GraphBuilder::cumsum_exclusive(const Value& x, std::int64_t axis) {
 
 Value GraphBuilder::reshape(const Value& x, const SymbolicShape& shape) {
   if (product(x.shape) != product(shape)) {
-    state_->refuse("Reshape", fmt::format("{} has the shape {}, which does not hold {}", x.name, to_string(x.shape),
-                                          to_string(shape)));
+    state_->refuse("Reshape", fmt::format("{} has the shape {}, which does not hold {}", x.name,
+                                          to_string(x.shape), to_string(shape)));
   }
   // Symbolic dimensions become 0 (the same as x's at this place) or, once, -1 (whatever is left).
   std::vector<std::int64_t> target;
@@ -131,16 +138,19 @@ Value GraphBuilder::reshape(const Value& x, const SymbolicShape& shape) {
 
 Value GraphBuilder::reshape_like(const Value& x, const Value& like, const SymbolicShape& shape) {
   std::size_t leading = 0;
-  while (leading < shape.size() && leading < like.shape.size() && shape[leading] == like.shape[leading]) ++leading;
+  while (leading < shape.size() && leading < like.shape.size() && shape[leading] == like.shape[leading])
+    ++leading;
   std::vector<std::int64_t> fixed;
   for (std::size_t i = leading; i < shape.size(); ++i) {
     if (!shape[i].is_fixed()) {
-      state_->refuse("Reshape", fmt::format("{} is not a leading dimension of {}", shape[i].text(), like.name));
+      state_->refuse("Reshape",
+                     fmt::format("{} is not a leading dimension of {}", shape[i].text(), like.name));
     }
     fixed.push_back(shape[i].value());
   }
   if (product(x.shape) != product(shape) || leading == 0 || fixed.empty()) {
-    state_->refuse("Reshape", fmt::format("from {} to {} like {}", to_string(x.shape), to_string(shape), like.name));
+    state_->refuse("Reshape",
+                   fmt::format("from {} to {} like {}", to_string(x.shape), to_string(shape), like.name));
   }
   const Value sizes =
       state_->node("Shape", {like}, DType::i64, {static_cast<std::int64_t>(leading)},
@@ -171,7 +181,8 @@ Value GraphBuilder::unsqueeze(const Value& x, const std::vector<std::int64_t>& a
     }
     shape.insert(shape.begin() + axis, Dim(1));
   }
-  return state_->node("Unsqueeze", {x, constant(list_name("axes", axes), integers(axes))}, x.dtype, std::move(shape));
+  return state_->node("Unsqueeze", {x, constant(list_name("axes", axes), integers(axes))}, x.dtype,
+                      std::move(shape));
 }
 
 Value GraphBuilder::concat(const std::vector<Value>& parts, std::int64_t axis) {
@@ -184,7 +195,8 @@ Value GraphBuilder::concat(const std::vector<Value>& parts, std::int64_t axis) {
     bool fits = part.shape.size() == shape.size();
     for (std::size_t i = 0; fits && i < shape.size(); ++i) fits = i == at || part.shape[i] == shape[i];
     if (!fits) {
-      state_->refuse("Concat", fmt::format("{} and {} along axis {}", to_string(shape), to_string(part.shape), axis));
+      state_->refuse("Concat",
+                     fmt::format("{} and {} along axis {}", to_string(shape), to_string(part.shape), axis));
     }
     total += part.shape[at].value();
   }
@@ -193,10 +205,12 @@ Value GraphBuilder::concat(const std::vector<Value>& parts, std::int64_t axis) {
                       {Attribute::of("axis", static_cast<std::int64_t>(at))});
 }
 
-std::vector<Value> GraphBuilder::split(const Value& x, const std::vector<std::int64_t>& sizes, std::int64_t axis) {
+std::vector<Value> GraphBuilder::split(const Value& x, const std::vector<std::int64_t>& sizes,
+                                       std::int64_t axis) {
   const std::size_t at = state_->axis_of("Split", x, axis);
   if (std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}) != x.shape[at].value()) {
-    state_->refuse("Split", fmt::format("{} into {} along axis {}", to_string(x.shape), to_string(sizes), axis));
+    state_->refuse("Split",
+                   fmt::format("{} into {} along axis {}", to_string(x.shape), to_string(sizes), axis));
   }
   std::vector<Value> results;
   for (const std::int64_t size : sizes) {
@@ -205,12 +219,14 @@ std::vector<Value> GraphBuilder::split(const Value& x, const std::vector<std::in
     results.push_back({"", x.dtype, std::move(shape)});
   }
   return state_->node_with_results("Split", {x, constant(list_name("sizes", sizes), integers(sizes))},
-                                   std::move(results), {Attribute::of("axis", static_cast<std::int64_t>(at))});
+                                   std::move(results),
+                                   {Attribute::of("axis", static_cast<std::int64_t>(at))});
 }
 
 Value GraphBuilder::gather_rows(const Value& x, const Value& indices) {
   if (x.shape.empty() || (indices.dtype != DType::i64 && indices.dtype != DType::i32)) {
-    state_->refuse("Gather", fmt::format("rows of {} by {} indices", to_string(x.shape), name(indices.dtype)));
+    state_->refuse("Gather",
+                   fmt::format("rows of {} by {} indices", to_string(x.shape), name(indices.dtype)));
   }
   SymbolicShape shape = indices.shape;
   shape.insert(shape.end(), x.shape.begin() + 1, x.shape.end());

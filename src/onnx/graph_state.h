@@ -44,7 +44,8 @@ struct GraphBuilder::State {
   // Throws unless both have one dtype.
   void same_dtype(std::string_view op, const Value& a, const Value& b) const;
   // The shape of a broadcast (numpy's rules). Throws.
-  [[nodiscard]] SymbolicShape broadcast(std::string_view op, const SymbolicShape& a, const SymbolicShape& b) const;
+  [[nodiscard]] SymbolicShape broadcast(std::string_view op, const SymbolicShape& a,
+                                        const SymbolicShape& b) const;
 };
 
 }  // namespace qvl

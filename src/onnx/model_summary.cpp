@@ -23,8 +23,8 @@ struct ElementType {
 };
 
 ElementType element_type(int onnx_type) {
-  for (const DType d : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i16, DType::i8,
-                        DType::u64, DType::u32, DType::u16, DType::u8, DType::boolean}) {
+  for (const DType d : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i16,
+                        DType::i8, DType::u64, DType::u32, DType::u16, DType::u8, DType::boolean}) {
     if (onnx_dtype(d) == onnx_type) return {std::string(name(d)), 8 * size_bytes(d)};
   }
   // Numbers of onnx.proto that older classes do not know by name.
@@ -74,7 +74,8 @@ class Summarizer {
       const auto found = used_by.find(tensor.name());
       initializer(tensor, found == used_by.end() ? "" : *found->second);
     }
-    for (const onnx::SparseTensorProto& sparse : g.sparse_initializer()) initializer(sparse.values(), "sparse");
+    for (const onnx::SparseTensorProto& sparse : g.sparse_initializer())
+      initializer(sparse.values(), "sparse");
   }
 
  private:
@@ -83,7 +84,8 @@ class Summarizer {
     const std::vector<std::int64_t> shape(tensor.dims().begin(), tensor.dims().end());
     const auto count = element_count(shape);
     if (!count || *count > std::numeric_limits<std::int64_t>::max() / 64) {
-      throw InputError(fmt::format("{}: initializer {} cannot have the shape {}", source_, tensor.name(), to_string(shape)));
+      throw InputError(fmt::format("{}: initializer {} cannot have the shape {}", source_, tensor.name(),
+                                   to_string(shape)));
     }
     ModelSummary::Initializer row{tensor.name(), type.name, shape, 0, used_by, ""};
     row.size_bytes = (static_cast<std::uint64_t>(*count) * type.bits + 7) / 8;
@@ -108,11 +110,13 @@ class Summarizer {
 ModelSummary summarize_model(std::span<const std::byte> bytes, std::string_view source) {
   const std::string stripped = strip_tensor_values(bytes, source);
   onnx::ModelProto model;
-  if (stripped.size() > std::numeric_limits<int>::max() || !model.ParseFromString(stripped) || !model.has_graph()) {
+  if (stripped.size() > std::numeric_limits<int>::max() || !model.ParseFromString(stripped) ||
+      !model.has_graph()) {
     throw InputError(fmt::format("{} is not an ONNX model", source));
   }
   ModelSummary summary;
-  summary.producer = model.producer_name() + (model.producer_version().empty() ? "" : " " + model.producer_version());
+  summary.producer =
+      model.producer_name() + (model.producer_version().empty() ? "" : " " + model.producer_version());
   summary.ir_version = model.ir_version();
   for (const onnx::OperatorSetIdProto& opset : model.opset_import()) {
     if (opset.domain().empty() || opset.domain() == "ai.onnx") {

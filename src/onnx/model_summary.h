@@ -23,8 +23,8 @@ struct ModelSummary {
     std::string dtype;
     std::vector<std::int64_t> shape;
     std::uint64_t size_bytes = 0;
-    std::string used_by;     // op type of the first node that takes it, "" when none does
-    std::string data_file;   // of external data; "" when it lies in the ONNX file itself
+    std::string used_by;    // op type of the first node that takes it, "" when none does
+    std::string data_file;  // of external data; "" when it lies in the ONNX file itself
   };
 
   std::string producer;
@@ -33,9 +33,10 @@ struct ModelSummary {
   std::map<std::string, std::int64_t> other_opsets;
   std::vector<Port> inputs;
   std::vector<Port> outputs;
-  std::map<std::string, std::int64_t> ops;  // op type (domain::type outside the standard domain) -> nodes, subgraphs included
+  std::map<std::string, std::int64_t>
+      ops;  // op type (domain::type outside the standard domain) -> nodes, subgraphs included
   std::vector<Initializer> initializers;
-  std::int64_t parameters = 0;  // elements of floating and quantized initializers of rank 1 or more
+  std::int64_t parameters = 0;   // elements of floating and quantized initializers of rank 1 or more
   std::uint64_t size_bytes = 0;  // of all initializers
 };
 

@@ -39,11 +39,12 @@ class OnnxModel {
   [[nodiscard]] std::uint64_t external_size_bytes() const noexcept;
   [[nodiscard]] std::size_t node_count() const noexcept;
 
-  // Writes the graph to `path` (through core/output_file.h); its external data is expected beside it under `data_file`.
+  // Writes the graph to `path` (through core/output_file.h); its external data is expected beside it under
+  // `data_file`.
   void save(const std::filesystem::path& path, const std::string& data_file) const;
 
-  // ONNX's own checker and strict shape inference on a saved model whose data file exists. Throws InputError with
-  // their message. The inferred shapes must agree with those the builder wrote down.
+  // ONNX's own checker and strict shape inference on a saved model whose data file exists. Throws InputError
+  // with their message. The inferred shapes must agree with those the builder wrote down.
   static void check(const std::filesystem::path& path);
 
  private:

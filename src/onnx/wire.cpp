@@ -14,19 +14,23 @@ enum class Message { model, graph, node, attribute, sparse_tensor, tensor, opaqu
 
 Message child(Message parent, std::uint64_t field) {
   switch (parent) {
-    case Message::model: return field == 7 ? Message::graph : Message::opaque;
+    case Message::model:
+      return field == 7 ? Message::graph : Message::opaque;
     case Message::graph:
       if (field == 1) return Message::node;
       if (field == 5) return Message::tensor;
       return field == 15 ? Message::sparse_tensor : Message::opaque;
-    case Message::node: return field == 5 ? Message::attribute : Message::opaque;
+    case Message::node:
+      return field == 5 ? Message::attribute : Message::opaque;
     case Message::attribute:
       if (field == 5 || field == 10) return Message::tensor;
       if (field == 6 || field == 11) return Message::graph;
       return field == 22 || field == 23 ? Message::sparse_tensor : Message::opaque;
-    case Message::sparse_tensor: return field == 1 || field == 2 ? Message::tensor : Message::opaque;
+    case Message::sparse_tensor:
+      return field == 1 || field == 2 ? Message::tensor : Message::opaque;
     case Message::tensor:
-    case Message::opaque: return Message::opaque;
+    case Message::opaque:
+      return Message::opaque;
   }
   return Message::opaque;
 }
@@ -50,9 +54,15 @@ class Stripper {
       const std::uint64_t field = tag >> 3U;
       const bool drop = message == Message::tensor && holds_values(field);
       switch (tag & 7U) {
-        case 0: (void)varint(bytes, at); break;
-        case 1: skip(bytes, at, 8); break;
-        case 5: skip(bytes, at, 4); break;
+        case 0:
+          (void)varint(bytes, at);
+          break;
+        case 1:
+          skip(bytes, at, 8);
+          break;
+        case 5:
+          skip(bytes, at, 4);
+          break;
         case 2: {
           const std::uint64_t length = varint(bytes, at);
           if (length > bytes.size() - at) fail("a field is longer than the file");
@@ -68,7 +78,8 @@ class Stripper {
           }
           break;
         }
-        default: fail("an unknown wire type");
+        default:
+          fail("an unknown wire type");
       }
       if (!drop) out += bytes.substr(start, at - start);
     }
@@ -110,7 +121,8 @@ class Stripper {
 }  // namespace
 
 std::string strip_tensor_values(std::span<const std::byte> model, std::string_view source) {
-  return Stripper(source).strip({reinterpret_cast<const char*>(model.data()), model.size()}, Message::model, 0);
+  return Stripper(source).strip({reinterpret_cast<const char*>(model.data()), model.size()}, Message::model,
+                                0);
 }
 
 }  // namespace qvl

@@ -9,8 +9,9 @@
 
 namespace qvl {
 
-// A serialized ModelProto without the values of its tensors (names, types, dims and places of external data stay), small
-// enough to parse whatever the model's size. Throws InputError naming `source` where the bytes are not such a message.
+// A serialized ModelProto without the values of its tensors (names, types, dims and places of external data
+// stay), small enough to parse whatever the model's size. Throws InputError naming `source` where the bytes
+// are not such a message.
 [[nodiscard]] std::string strip_tensor_values(std::span<const std::byte> model, std::string_view source);
 
 }  // namespace qvl

@@ -12,11 +12,13 @@ Value GraphLayers::linear(const Value& x, const std::string& name, std::string_v
   return bias ? graph_.add(y, weight(name + ".bias")) : y;
 }
 
-Value GraphLayers::rms_norm(const Value& x, const std::string& name, std::string_view module, double epsilon) {
+Value GraphLayers::rms_norm(const Value& x, const std::string& name, std::string_view module,
+                            double epsilon) {
   const auto scope = graph_.module(module);
   const Value wide = graph_.cast(x, DType::f32);
   const Value variance = graph_.reduce_mean(graph_.pow(wide, graph_.scalar(2.0F, DType::f32)));
-  const Value root = graph_.sqrt(graph_.add(variance, graph_.scalar(static_cast<float>(epsilon), DType::f32)));
+  const Value root =
+      graph_.sqrt(graph_.add(variance, graph_.scalar(static_cast<float>(epsilon), DType::f32)));
   return graph_.mul(graph_.cast(graph_.div(wide, root), dtype_), weight(name + ".weight"));
 }
 

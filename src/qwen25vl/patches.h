@@ -1,5 +1,6 @@
 // A picture's patches as the vision encoder takes them, on the host.
-// Source: Qwen2VLImageProcessor of transformers (patches in merge-block order; a picture is every frame of a patch).
+// Source: Qwen2VLImageProcessor of transformers (patches in merge-block order; a picture is every frame of a
+// patch).
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,9 @@ struct PatchGeometry {
   std::int64_t channels = 3;
 };
 
-// Planar f32 [channels, height, width] -> f32 [patches, channels x frames x patch_size^2]: merge blocks row by row, the
-// patches of a block row by row, each flattened in the order channel, frame, row, column. Throws InputError unless both
-// sides are positive multiples of patch_size x merge_size.
+// Planar f32 [channels, height, width] -> f32 [patches, channels x frames x patch_size^2]: merge blocks row
+// by row, the patches of a block row by row, each flattened in the order channel, frame, row, column. Throws
+// InputError unless both sides are positive multiples of patch_size x merge_size.
 [[nodiscard]] Tensor extract_patches(std::span<const float> planar, std::int64_t height_pixels,
                                      std::int64_t width_pixels, const PatchGeometry& geometry);
 

@@ -27,9 +27,10 @@ std::vector<std::int64_t> expand_image_tokens(std::span<const std::int64_t> ids,
     ++picture;
   }
   if (picture != tokens_per_picture.size()) {
-    throw InputError(fmt::format("the prompt has {} image tokens for {} pictures; each picture needs one (does the text "
-                                 "itself contain the image token?)",
-                                 picture, tokens_per_picture.size()));
+    throw InputError(
+        fmt::format("the prompt has {} image tokens for {} pictures; each picture needs one (does the text "
+                    "itself contain the image token?)",
+                    picture, tokens_per_picture.size()));
   }
   return expanded;
 }
@@ -53,7 +54,8 @@ void require_chat_tokens(const Tokenizer& tokenizer, const ModelConfig& config, 
     }
   }
   if (!problems.empty()) {
-    throw InputError(fmt::format("{} does not have the tokens that the chat template needs:{}", source, problems));
+    throw InputError(
+        fmt::format("{} does not have the tokens that the chat template needs:{}", source, problems));
   }
 }
 

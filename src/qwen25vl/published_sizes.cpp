@@ -15,9 +15,9 @@ struct PublishedSize {
 };
 
 // From the config.json of Qwen2.5-VL-{3B,7B,32B,72B}-Instruct.
-constexpr std::array kPublished{PublishedSize{"3b", 2048, 11008, 36, 16, 2}, PublishedSize{"7b", 3584, 18944, 28, 28, 4},
-                                PublishedSize{"32b", 5120, 27648, 64, 40, 8},
-                                PublishedSize{"72b", 8192, 29568, 80, 64, 8}};
+constexpr std::array kPublished{
+    PublishedSize{"3b", 2048, 11008, 36, 16, 2}, PublishedSize{"7b", 3584, 18944, 28, 28, 4},
+    PublishedSize{"32b", 5120, 27648, 64, 40, 8}, PublishedSize{"72b", 8192, 29568, 80, 64, 8}};
 
 }  // namespace
 

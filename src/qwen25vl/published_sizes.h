@@ -8,7 +8,8 @@
 
 namespace qvl {
 
-// "3b", "7b", "32b" or "72b"; nothing for another shape. Fine-tunes have the shape of what they were made from.
+// "3b", "7b", "32b" or "72b"; nothing for another shape. Fine-tunes have the shape of what they were made
+// from.
 [[nodiscard]] std::optional<std::string_view> published_size(const TextConfig& text);
 
 }  // namespace qvl

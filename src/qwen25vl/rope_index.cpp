@@ -14,9 +14,9 @@ RopeIndex rope_index(std::span<const std::int64_t> input_ids, std::span<const st
   result.time.resize(input_ids.size());
   result.height.resize(input_ids.size());
   result.width.resize(input_ids.size());
-  std::int64_t tokens = 0;         // padding not counted
-  std::int64_t next = 0;           // position of the next text token or picture
-  std::size_t picture = 0;         // index of the picture being read
+  std::int64_t tokens = 0;            // padding not counted
+  std::int64_t next = 0;              // position of the next text token or picture
+  std::size_t picture = 0;            // index of the picture being read
   std::int64_t token_of_picture = 0;  // its tokens read so far
   for (std::size_t i = 0; i < input_ids.size(); ++i) {
     if (attention_mask[i] == 0) continue;

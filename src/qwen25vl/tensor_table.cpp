@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::size_t kMostProblemsShown = 50;
 
-// Buffers that some versions of the reference save although they can be computed, and the copy of a tied lm_head.
+// Buffers that some versions of the reference save although they can be computed, and the copy of a tied
+// lm_head.
 bool is_redundant(std::string_view name, bool tied) {
   return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".rotary_pos_emb.inv_freq") ||
          (tied && name == "lm_head.weight");
@@ -33,7 +34,8 @@ void TensorTable::add(TensorRow row) {
   rows_.push_back(std::move(row));
 }
 
-void TensorTable::add_linear(ModelPart part, const std::string& name, std::int64_t in, std::int64_t out, bool bias) {
+void TensorTable::add_linear(ModelPart part, const std::string& name, std::int64_t in, std::int64_t out,
+                             bool bias) {
   add({name + ".weight", part, {out, in}, Transform::transpose, true});
   if (bias) add({name + ".bias", part, {out}, Transform::none, false});
 }
@@ -103,7 +105,8 @@ std::vector<TensorProblem> TensorTable::compare(const Checkpoint& checkpoint) co
       problems.push_back({row.name, fmt::format("has the shape {}; {} is expected", to_string(entry->shape),
                                                 to_string(row.shape))});
     } else if (entry->dtype != DType::f32 && entry->dtype != DType::f16 && entry->dtype != DType::bf16) {
-      problems.push_back({row.name, fmt::format("has the dtype {}; F32, F16 or BF16 is expected", name(entry->dtype))});
+      problems.push_back(
+          {row.name, fmt::format("has the dtype {}; F32, F16 or BF16 is expected", name(entry->dtype))});
     }
   }
   for (const std::string& name : checkpoint.names()) {
@@ -117,12 +120,13 @@ std::vector<TensorProblem> TensorTable::compare(const Checkpoint& checkpoint) co
 void TensorTable::require_match(const Checkpoint& checkpoint) const {
   const std::vector<TensorProblem> problems = compare(checkpoint);
   if (problems.empty()) return;
-  std::string text = fmt::format("{}: {} of its tensors do not fit its config.json:", checkpoint.folder().string(),
-                                 problems.size());
+  std::string text = fmt::format(
+      "{}: {} of its tensors do not fit its config.json:", checkpoint.folder().string(), problems.size());
   for (std::size_t i = 0; i < problems.size() && i < kMostProblemsShown; ++i) {
     text += fmt::format("\n  {}: {}", problems[i].name, problems[i].text);
   }
-  if (problems.size() > kMostProblemsShown) text += fmt::format("\n  and {} more", problems.size() - kMostProblemsShown);
+  if (problems.size() > kMostProblemsShown)
+    text += fmt::format("\n  and {} more", problems.size() - kMostProblemsShown);
   throw InputError(text);
 }
 

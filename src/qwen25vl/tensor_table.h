@@ -1,4 +1,5 @@
-// Every tensor of a Qwen2.5-VL checkpoint: what it is called, what shape it has, and how it goes into a graph.
+// Every tensor of a Qwen2.5-VL checkpoint: what it is called, what shape it has, and how it goes into a
+// graph.
 #pragma once
 
 #include <span>
@@ -48,7 +49,8 @@ class TensorTable {
   // Throws UsageError when the model has no such tensor.
   [[nodiscard]] const TensorRow& row(std::string_view name) const;
 
-  // Compares the checkpoint with the table; all problems at once, in the table's order, what is left over last.
+  // Compares the checkpoint with the table; all problems at once, in the table's order, what is left over
+  // last.
   [[nodiscard]] std::vector<TensorProblem> compare(const Checkpoint& checkpoint) const;
   // Throws one InputError listing all problems, if there are any.
   void require_match(const Checkpoint& checkpoint) const;

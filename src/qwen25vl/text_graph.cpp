@@ -52,12 +52,14 @@ class TextGraph {
     return graph_.where(graph_.unsqueeze(is_image, {2}), image_embeds, words);
   }
 
-  // cos and sin [batch, seq, 1, 1, head size] of the angles, computed in f32; the scale of the attention scores is folded
-  // into the queries' so that the product of query and key stays small in f16.
+  // cos and sin [batch, seq, 1, 1, head size] of the angles, computed in f32; the scale of the attention
+  // scores is folded into the queries' so that the product of query and key stays small in f16.
   void make_rotary_tables(const Value& mask) {
     const auto scope = graph_.module("rotary_emb");
-    const RopePositions positions = add_rope_positions(graph_, input_ids_, mask, config_.image_token_id, options_);
-    const Value half = options_.with_image ? angles_of_sections(positions) : angles(positions.time, 0, pairs());
+    const RopePositions positions =
+        add_rope_positions(graph_, input_ids_, mask, config_.image_token_id, options_);
+    const Value half =
+        options_.with_image ? angles_of_sections(positions) : angles(positions.time, 0, pairs());
     const Value whole = graph_.unsqueeze(graph_.concat({half, half}, -1), {2, 3});
     const Value cos = graph_.cos(whole);
     const Value sin = graph_.sin(whole);
@@ -83,7 +85,8 @@ class TextGraph {
     return parts.size() == 1 ? parts.front() : graph_.concat(parts, -1);
   }
 
-  // positions [batch, seq] -> f32 [batch, seq, count]: times the inverse frequencies first .. first + count - 1.
+  // positions [batch, seq] -> f32 [batch, seq, count]: times the inverse frequencies first .. first + count
+  // - 1.
   Value angles(const Value& positions, std::int64_t first, std::int64_t count) {
     Tensor frequencies(DType::f32, {count});
     for (std::int64_t i = 0; i < count; ++i) {
@@ -92,11 +95,12 @@ class TextGraph {
           1.0F / std::pow(static_cast<float>(text_.rope_theta), exponent);
     }
     const Value wide = graph_.unsqueeze(graph_.cast(positions, DType::f32), {2});
-    return graph_.mul(wide, graph_.constant(fmt::format("rotary.inv_freq.{}_{}", first, count), std::move(frequencies)));
+    return graph_.mul(
+        wide, graph_.constant(fmt::format("rotary.inv_freq.{}_{}", first, count), std::move(frequencies)));
   }
 
-  // f32 [batch, 1, 1, seq, seq]: 0 where the row's token may see the column's, the lowest float elsewhere (not minus
-  // infinity: a row that sees nothing, at left padding, must not become NaN).
+  // f32 [batch, 1, 1, seq, seq]: 0 where the row's token may see the column's, the lowest float elsewhere
+  // (not minus infinity: a row that sees nothing, at left padding, must not become NaN).
   void make_attention_bias(const Value& mask) {
     const auto scope = graph_.module("attention_mask");
     const Value index = graph_.range_of_axis(input_ids_, 1);
@@ -109,15 +113,16 @@ class TextGraph {
   Value layer(const Value& x, std::int64_t index) {
     const auto scope = graph_.module(fmt::format("layers.{}", index));
     const std::string name = fmt::format("model.layers.{}", index);
-    const Value normed = layers_.rms_norm(x, name + ".input_layernorm", "input_layernorm", text_.rms_norm_eps);
+    const Value normed =
+        layers_.rms_norm(x, name + ".input_layernorm", "input_layernorm", text_.rms_norm_eps);
     const Value attended = graph_.add(x, attention(normed, name + ".self_attn"));
-    const Value normed2 =
-        layers_.rms_norm(attended, name + ".post_attention_layernorm", "post_attention_layernorm", text_.rms_norm_eps);
+    const Value normed2 = layers_.rms_norm(attended, name + ".post_attention_layernorm",
+                                           "post_attention_layernorm", text_.rms_norm_eps);
     return graph_.add(attended, layers_.gated_mlp(normed2, name + ".mlp", false));
   }
 
-  // Grouped-query attention: the query heads of one key head form an axis of their own, over which keys and values
-  // broadcast instead of being repeated.
+  // Grouped-query attention: the query heads of one key head form an axis of their own, over which keys and
+  // values broadcast instead of being repeated.
   Value attention(const Value& x, const std::string& name) {
     const auto scope = graph_.module("self_attn");
     const Value q = layers_.linear(x, name + ".q_proj", "q_proj", true);
@@ -127,8 +132,8 @@ class TextGraph {
     const std::int64_t per_group = text_.num_attention_heads / groups;
     const SymbolicShape query_heads{x.shape[0], x.shape[1], groups, per_group, text_.head_size()};
     const SymbolicShape key_heads{x.shape[0], x.shape[1], groups, 1, text_.head_size()};
-    const Value queries =
-        graph_.transpose(layers_.rotate(graph_.reshape(q, query_heads), query_cos_, query_sin_), {0, 2, 3, 1, 4});
+    const Value queries = graph_.transpose(
+        layers_.rotate(graph_.reshape(q, query_heads), query_cos_, query_sin_), {0, 2, 3, 1, 4});
     const Value keys =
         graph_.transpose(layers_.rotate(graph_.reshape(k, key_heads), key_cos_, key_sin_), {0, 2, 3, 4, 1});
     const Value values = graph_.transpose(graph_.reshape(v, key_heads), {0, 2, 3, 1, 4});
@@ -170,8 +175,9 @@ RopePositions add_rope_positions(GraphBuilder& graph, const Value& input_ids, co
   const Value is_text = graph.sub(is_token, is_image);
   const Value text_before = graph.cumsum_exclusive(is_text, 1);
   const Value image_before = graph.cumsum_exclusive(is_image, 1);
-  // Every picture has rows x columns tokens and moves the position on by the longer side. For an image token the
-  // number of image tokens before it tells both its picture and its place there; for a text token, the pictures so far.
+  // Every picture has rows x columns tokens and moves the position on by the longer side. For an image token
+  // the number of image tokens before it tells both its picture and its place there; for a text token, the
+  // pictures so far.
   const std::int64_t rows = options.picture_rows_tokens;
   const std::int64_t columns = options.picture_columns_tokens;
   const Value per_picture = graph.scalar(rows * columns);
@@ -184,7 +190,8 @@ RopePositions add_rope_positions(GraphBuilder& graph, const Value& input_ids, co
   return {base, graph.add(base, graph.mul(row, is_image)), graph.add(base, graph.mul(column, is_image))};
 }
 
-OnnxModel build_text_graph(const ModelConfig& config, const TensorTable& table, const TextGraphOptions& options) {
+OnnxModel build_text_graph(const ModelConfig& config, const TensorTable& table,
+                           const TextGraphOptions& options) {
   if (options.dtype != DType::f16 && options.dtype != DType::f32) {
     throw UsageError(fmt::format("the text graph in {}; F16 or F32 can be had", name(options.dtype)));
   }

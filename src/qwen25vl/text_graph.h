@@ -24,13 +24,14 @@ struct TextGraphOptions {
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
-// Inputs `input_ids` i64 [batch, seq], `attention_mask` i64 or bool [batch, seq] (non-zero at tokens; padding on either
-// side) and, with_image, `image_embeds` [batch, seq, hidden], whose rows replace the embeddings at image_token_id.
-// Output `logits` [batch, seq, vocab]. Logits at padding have no meaning.
+// Inputs `input_ids` i64 [batch, seq], `attention_mask` i64 or bool [batch, seq] (non-zero at tokens; padding
+// on either side) and, with_image, `image_embeds` [batch, seq, hidden], whose rows replace the embeddings at
+// image_token_id. Output `logits` [batch, seq, vocab]. Logits at padding have no meaning.
 [[nodiscard]] OnnxModel build_text_graph(const ModelConfig& config, const TensorTable& table,
                                          const TextGraphOptions& options);
 
-// The position part of the graph by itself, so that it can be tested alone: i64 [batch, seq] each, 0 at padding.
+// The position part of the graph by itself, so that it can be tested alone: i64 [batch, seq] each, 0 at
+// padding.
 struct RopePositions {
   Value time;
   Value height;

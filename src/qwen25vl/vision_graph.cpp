@@ -28,7 +28,8 @@ struct RotaryTables {
     for (std::size_t p = 0; p < layout.patch_rows.size(); ++p) {
       for (std::size_t i = 0; i < width / 2; ++i) {
         // The first quarter turns by the row, the second by the column; the second half repeats both.
-        const auto position = static_cast<float>(i < quarter ? layout.patch_rows[p] : layout.patch_columns[p]);
+        const auto position =
+            static_cast<float>(i < quarter ? layout.patch_rows[p] : layout.patch_columns[p]);
         const float exponent = static_cast<float>(2 * (i % quarter)) / static_cast<float>(head_size / 2);
         const float angle = position * (1.0F / std::pow(kRotaryTheta, exponent));
         for (const std::size_t at : {p * width + i, p * width + i + width / 2}) {
@@ -52,8 +53,8 @@ class VisionGraph {
 
   OnnxModel build() {
     const auto root = graph_.module("visual");
-    const Value pixels = graph_.input("pixel_values", DType::f32,
-                                      {1, vision_.in_channels, options_.height_pixels, options_.width_pixels});
+    const Value pixels = graph_.input(
+        "pixel_values", DType::f32, {1, vision_.in_channels, options_.height_pixels, options_.width_pixels});
     Value hidden = patch_embed(pixels);
     make_rotary_tables();
     for (std::int64_t i = 0; i < vision_.depth; ++i) {
@@ -65,11 +66,13 @@ class VisionGraph {
   }
 
  private:
-  // [1, channels, height, width] -> [patches, hidden] in window order; a picture is every frame of its patches.
+  // [1, channels, height, width] -> [patches, hidden] in window order; a picture is every frame of its
+  // patches.
   Value patch_embed(const Value& pixels) {
     const auto scope = graph_.module("patch_embed");
     const std::int64_t size = vision_.patch_size;
-    Value x = graph_.reshape(pixels, {vision_.in_channels, grid_.height_patches, size, grid_.width_patches, size});
+    Value x =
+        graph_.reshape(pixels, {vision_.in_channels, grid_.height_patches, size, grid_.width_patches, size});
     x = graph_.transpose(x, {1, 3, 0, 2, 4});
     x = graph_.reshape(x, {grid_.patches(), vision_.in_channels, 1, size * size});
     x = graph_.gather_rows(x, graph_.constant("window_order.patches", window_order()));
@@ -89,7 +92,8 @@ class VisionGraph {
   // The scale of the attention scores is folded into the queries' tables.
   void make_rotary_tables() {
     RotaryTables keys(layout_, vision_.head_size(), 1.0F);
-    RotaryTables queries(layout_, vision_.head_size(), 1.0F / std::sqrt(static_cast<float>(vision_.head_size())));
+    RotaryTables queries(layout_, vision_.head_size(),
+                         1.0F / std::sqrt(static_cast<float>(vision_.head_size())));
     key_cos_ = graph_.constant("rotary.key_cos", std::move(keys.cos));
     key_sin_ = graph_.constant("rotary.key_sin", std::move(keys.sin));
     query_cos_ = graph_.constant("rotary.query_cos", std::move(queries.cos));
@@ -132,12 +136,14 @@ class VisionGraph {
     const std::vector<Value> ks = graph_.split(k, sizes, 0);
     const std::vector<Value> vs = graph_.split(v, sizes, 0);
     std::vector<Value> results;
-    for (std::size_t g = 0; g < groups.size(); ++g) results.push_back(attend_group(qs[g], ks[g], vs[g], groups[g]));
+    for (std::size_t g = 0; g < groups.size(); ++g)
+      results.push_back(attend_group(qs[g], ks[g], vs[g], groups[g]));
     return graph_.concat(results, 0);
   }
 
   Value attend_group(const Value& q, const Value& k, const Value& v, const WindowGroup& group) {
-    const SymbolicShape windows{group.windows, group.patches_per_window, vision_.num_heads, vision_.head_size()};
+    const SymbolicShape windows{group.windows, group.patches_per_window, vision_.num_heads,
+                                vision_.head_size()};
     const Value queries = graph_.transpose(graph_.reshape(q, windows), {0, 2, 1, 3});
     const Value keys = graph_.transpose(graph_.reshape(k, windows), {0, 2, 3, 1});
     const Value values = graph_.transpose(graph_.reshape(v, windows), {0, 2, 1, 3});
@@ -177,7 +183,8 @@ class VisionGraph {
 
 }  // namespace
 
-OnnxModel build_vision_graph(const ModelConfig& config, const TensorTable& table, const VisionGraphOptions& options) {
+OnnxModel build_vision_graph(const ModelConfig& config, const TensorTable& table,
+                             const VisionGraphOptions& options) {
   const std::int64_t unit = config.vision.patch_size * config.vision.spatial_merge_size;
   for (const std::int64_t side : {options.height_pixels, options.width_pixels}) {
     if (side <= 0 || side % unit != 0) {

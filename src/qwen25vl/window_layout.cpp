@@ -54,8 +54,8 @@ WindowLayout::WindowLayout(const PatchGrid& grid, const VisionConfig& vision) {
     for (const Span& h : spans(width_blocks, window_blocks)) {
       groups.push_back({v.windows * h.windows, v.blocks * h.blocks * merge * merge});
       for (std::int64_t i = 0; i < v.windows * h.windows; ++i) {
-        add_window(v.first_block + i / h.windows * v.blocks, h.first_block + i % h.windows * h.blocks, v.blocks,
-                   h.blocks);
+        add_window(v.first_block + i / h.windows * v.blocks, h.first_block + i % h.windows * h.blocks,
+                   v.blocks, h.blocks);
       }
     }
   }

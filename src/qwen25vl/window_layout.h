@@ -24,9 +24,10 @@ struct WindowGroup {
   friend bool operator==(const WindowGroup&, const WindowGroup&) = default;
 };
 
-// Window order: window after window, merge block after merge block inside a window, the patches of a block row by row.
-// Windows of one size stand together (whole ones, then the ragged ones at the right edge, at the bottom edge, and the
-// corner), so that attention inside windows is a reshape; a picture of whole windows only has the reference's order.
+// Window order: window after window, merge block after merge block inside a window, the patches of a block
+// row by row. Windows of one size stand together (whole ones, then the ragged ones at the right edge, at the
+// bottom edge, and the corner), so that attention inside windows is a reshape; a picture of whole windows
+// only has the reference's order.
 struct WindowLayout {
   // Position p in window order shows the patch at row patch_rows[p], column patch_columns[p] of the picture.
   std::vector<std::int64_t> patch_rows;

@@ -1,5 +1,8 @@
 #include "runtime/library_search.h"
 
+#include <dlfcn.h>
+
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
@@ -59,6 +62,10 @@ LibrarySearch LibrarySearch::of_this_process() {
     search.environment_root = root;
   std::error_code ignored;
   search.executable_folder = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&find_library), &info) != 0 && info.dli_fname != nullptr) {
+    search.code_folder = fs::absolute(info.dli_fname, ignored).parent_path();
+  }
   search.build_folder = QVL_ORT_LIBRARY_DIR;
   search.system_name = "libonnxruntime.so.1";
   return search;
@@ -67,9 +74,10 @@ LibrarySearch LibrarySearch::of_this_process() {
 std::vector<fs::path> LibrarySearch::folders() const {
   std::vector<fs::path> folders;
   if (!environment_root.empty()) folders.push_back(environment_root / "lib");
-  if (!executable_folder.empty()) {
-    const fs::path lib = executable_folder.parent_path() / "lib";
-    folders.insert(folders.end(), {executable_folder, lib, lib / "qvl"});
+  for (const fs::path& folder : {executable_folder, code_folder}) {
+    if (folder.empty() || std::find(folders.begin(), folders.end(), folder) != folders.end()) continue;
+    const fs::path lib = folder.parent_path() / "lib";
+    folders.insert(folders.end(), {folder, lib, lib / "qvl"});
   }
   if (!build_folder.empty()) folders.push_back(build_folder);
   return folders;

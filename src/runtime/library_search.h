@@ -11,12 +11,13 @@ namespace qvl {
 // In the order of search.
 struct LibrarySearch {
   std::filesystem::path
-      environment_root;  // an unpacked release: the library is in its lib/; empty: not given
+      environment_root;  // an unpacked release with the library in its lib/; empty: not given
   std::filesystem::path executable_folder;  // here, in ../lib and in ../lib/qvl; empty: unknown
-  std::filesystem::path build_folder;       // where the build found it; empty: nowhere
-  std::string system_name;                  // asked of the system's loader at last
+  std::filesystem::path code_folder;   // of the file that holds this code, libqvl.so or the program: likewise
+  std::filesystem::path build_folder;  // where the build found it; empty: nowhere
+  std::string system_name;             // asked of the system's loader at last
 
-  // $ONNXRUNTIME_ROOT, the folder of the running program, and what the build knew.
+  // $ONNXRUNTIME_ROOT, the folders of the running program and of this code, and what the build knew.
   static LibrarySearch of_this_process();
 
   // The folders looked into, first to last.

@@ -18,8 +18,8 @@ bool is_white_space(char32_t c) {
 bool is_word_character(char32_t c) {
   const auto code = static_cast<UChar32>(c);
   constexpr std::uint32_t kCategories = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
-  return u_hasBinaryProperty(code, UCHAR_ALPHABETIC) != 0 || u_hasBinaryProperty(code, UCHAR_JOIN_CONTROL) != 0 ||
-         (U_GET_GC_MASK(code) & kCategories) != 0;
+  return u_hasBinaryProperty(code, UCHAR_ALPHABETIC) != 0 ||
+         u_hasBinaryProperty(code, UCHAR_JOIN_CONTROL) != 0 || (U_GET_GC_MASK(code) & kCategories) != 0;
 }
 
 bool is_single_word(std::string_view text, std::size_t begin, std::size_t end) {
@@ -52,7 +52,8 @@ unsigned char byte_of(char c) { return static_cast<unsigned char>(c); }
 }  // namespace
 
 AddedTokens::AddedTokens(std::vector<Token> tokens) : tokens_(std::move(tokens)) {
-  std::sort(tokens_.begin(), tokens_.end(), [](const Token& a, const Token& b) { return a.content < b.content; });
+  std::sort(tokens_.begin(), tokens_.end(),
+            [](const Token& a, const Token& b) { return a.content < b.content; });
   for (const Token& token : tokens_) first_bytes_[byte_of(token.content[0])] = true;
   if (std::count(std::begin(first_bytes_), std::end(first_bytes_), true) == 1) {
     only_first_byte_ = byte_of(tokens_[0].content[0]);

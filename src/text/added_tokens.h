@@ -9,8 +9,9 @@
 
 namespace qvl {
 
-// At each place the longest token counts. lstrip and rstrip take the white space (White_Space) beside a token along;
-// single_word refuses a token that has a word character (\w: Alphabetic, M, Nd, Pc, Join_Control) beside it.
+// At each place the longest token counts. lstrip and rstrip take the white space (White_Space) beside a token
+// along; single_word refuses a token that has a word character (\w: Alphabetic, M, Nd, Pc, Join_Control)
+// beside it.
 class AddedTokens {
  public:
   struct Token {
@@ -45,7 +46,7 @@ class AddedTokens {
 
   std::vector<Token> tokens_;  // sorted by content
   bool first_bytes_[256] = {};
-  int only_first_byte_ = -1;   // when all tokens start with the same byte
+  int only_first_byte_ = -1;  // when all tokens start with the same byte
 };
 
 }  // namespace qvl

@@ -35,7 +35,8 @@ std::uint64_t filter_bit(std::uint64_t hash) { return std::uint64_t{1} << (hash 
 
 }  // namespace
 
-BytePairEncoder::BytePairEncoder(const std::array<std::uint32_t, 256>& byte_ids, std::span<const Merge> merges)
+BytePairEncoder::BytePairEncoder(const std::array<std::uint32_t, 256>& byte_ids,
+                                 std::span<const Merge> merges)
     : byte_ids_(byte_ids),
       slots_(std::bit_ceil(merges.size() + merges.size() / 2 + 2), kEmptySlot),
       filter_((std::size_t{1} << kFilterBits) / 64) {
@@ -81,7 +82,8 @@ std::uint32_t BytePairEncoder::rank_of(std::uint32_t left, std::uint32_t right) 
   return may_merge(hash) ? rank_at(pair, hash) : kNoMerge;
 }
 
-void BytePairEncoder::encode(std::string_view piece, Workspace& workspace, std::vector<std::int64_t>& out) const {
+void BytePairEncoder::encode(std::string_view piece, Workspace& workspace,
+                             std::vector<std::int64_t>& out) const {
   if (piece.size() <= kShortPiece) {
     encode_short(piece, out);
   } else {
@@ -89,8 +91,8 @@ void BytePairEncoder::encode(std::string_view piece, Workspace& workspace, std::
   }
 }
 
-// keys[i] is rank << 8 | i for the pair of the symbols i and next[i], so that the least key names the merge to do: the
-// lowest rank, leftmost. Merged symbols keep their place.
+// keys[i] is rank << 8 | i for the pair of the symbols i and next[i], so that the least key names the merge
+// to do: the lowest rank, leftmost. Merged symbols keep their place.
 void BytePairEncoder::encode_short(std::string_view piece, std::vector<std::int64_t>& out) const {
   static_assert(kShortPiece < 255 && kMaxMerges <= kRankMask && kMaxTokens <= std::size_t{1} << kIdBits);
   const std::size_t count = piece.size();
@@ -135,13 +137,16 @@ void BytePairEncoder::encode_short(std::string_view piece, std::vector<std::int6
   for (std::size_t i = 0; i < count; i = next[i]) out.push_back(ids[i]);
 }
 
-// A queue of all pairs that have a merge. An entry is stale when the symbol at its place has since been merged away or
-// its pair has another rank.
-void BytePairEncoder::encode_long(std::string_view piece, Workspace& workspace, std::vector<std::int64_t>& out) const {
+// A queue of all pairs that have a merge. An entry is stale when the symbol at its place has since been
+// merged away or its pair has another rank.
+void BytePairEncoder::encode_long(std::string_view piece, Workspace& workspace,
+                                  std::vector<std::int64_t>& out) const {
   std::vector<Workspace::Symbol>& symbols = workspace.symbols;
   std::vector<std::uint64_t>& queue = workspace.queue;
   const auto count = static_cast<std::uint32_t>(piece.size());
-  const auto entry = [](std::uint32_t rank, std::uint32_t i) { return static_cast<std::uint64_t>(rank) << 32U | i; };
+  const auto entry = [](std::uint32_t rank, std::uint32_t i) {
+    return static_cast<std::uint64_t>(rank) << 32U | i;
+  };
   symbols.resize(count);
   queue.clear();
   for (std::uint32_t i = 0; i < count; ++i) {

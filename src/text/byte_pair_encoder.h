@@ -1,5 +1,6 @@
-// Byte pair encoding (Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016): starting
-// from the bytes, the adjacent pair of lowest rank is merged, the leftmost first, until no pair has a merge.
+// Byte pair encoding (Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016):
+// starting from the bytes, the adjacent pair of lowest rank is merged, the leftmost first, until no pair has
+// a merge.
 #pragma once
 
 #include <array>
@@ -34,11 +35,12 @@ class BytePairEncoder {
   static constexpr std::size_t kMaxMerges = (std::size_t{1} << 24U) - 1;
   static constexpr std::size_t kMaxPieceBytes = std::size_t{1} << 30U;
 
-  // `byte_ids` are the tokens of the single bytes. `merges` are in order of rank; of two for the same pair the later
-  // one counts (as in tokenizers). At most kMaxMerges; all ids below kMaxTokens.
+  // `byte_ids` are the tokens of the single bytes. `merges` are in order of rank; of two for the same pair
+  // the later one counts (as in tokenizers). At most kMaxMerges; all ids below kMaxTokens.
   BytePairEncoder(const std::array<std::uint32_t, 256>& byte_ids, std::span<const Merge> merges);
 
-  // Appends the tokens of `piece` (at most kMaxPieceBytes) to `out`. Quadratic in short pieces, n log n in long ones.
+  // Appends the tokens of `piece` (at most kMaxPieceBytes) to `out`. Quadratic in short pieces, n log n in
+  // long ones.
   void encode(std::string_view piece, Workspace& workspace, std::vector<std::int64_t>& out) const;
 
  private:
@@ -57,11 +59,12 @@ class BytePairEncoder {
   // A trained vocabulary numbers the results in order of rank: then there is no list of them.
   std::uint32_t first_result_ = 0;
   std::vector<std::uint32_t> results_;  // by rank
-  // Ranks by pair: left id (20 bits), right id (20 bits), rank (24 bits). Open addressing; the size is a power of two,
-  // never more than two thirds full.
+  // Ranks by pair: left id (20 bits), right id (20 bits), rank (24 bits). Open addressing; the size is a
+  // power of two, never more than two thirds full.
   std::vector<std::uint64_t> slots_;
   unsigned shift_ = 0;  // of the hash
-  // Most pairs have no merge; a bit for each hash tells so without a look at the slots, which do not fit the cache.
+  // Most pairs have no merge; a bit for each hash tells so without a look at the slots, which do not fit the
+  // cache.
   std::vector<std::uint64_t> filter_;
   std::vector<std::uint32_t> byte_pairs_;  // [left byte][right byte]: rank
 };

@@ -15,23 +15,27 @@ class MessageParser {
     const Json* list = &root;
     if (root.is_object()) {
       const auto found = root.find("messages");
-      if (found == root.end()) fail("the top level", "an array of messages, or an object with `messages`", root);
+      if (found == root.end())
+        fail("the top level", "an array of messages, or an object with `messages`", root);
       list = &*found;
     }
-    if (!list->is_array()) fail(root.is_object() ? "messages" : "the top level", "an array of messages", *list);
+    if (!list->is_array())
+      fail(root.is_object() ? "messages" : "the top level", "an array of messages", *list);
     std::vector<ChatMessage> messages;
     messages.reserve(list->size());
-    for (std::size_t i = 0; i < list->size(); ++i) messages.push_back(message((*list)[i], fmt::format("messages[{}]", i)));
+    for (std::size_t i = 0; i < list->size(); ++i)
+      messages.push_back(message((*list)[i], fmt::format("messages[{}]", i)));
     return messages;
   }
 
  private:
   [[noreturn]] void fail(std::string_view field, std::string_view wanted, const Json& found) const {
-    throw InputError(fmt::format("{}: {} must be {}, not {}{}", source_, field, wanted,
-                                 std::string_view("aeiou").find(found.type_name()[0]) != std::string_view::npos ? "an "
-                                 : found.is_null()                                                            ? ""
-                                                                                                              : "a ",
-                                 found.type_name()));
+    throw InputError(
+        fmt::format("{}: {} must be {}, not {}{}", source_, field, wanted,
+                    std::string_view("aeiou").find(found.type_name()[0]) != std::string_view::npos ? "an "
+                    : found.is_null()                                                              ? ""
+                                                                                                   : "a ",
+                    found.type_name()));
   }
 
   [[nodiscard]] const Json& member(const Json& object, const char* name, const std::string& path) const {

@@ -7,9 +7,9 @@
 
 namespace qvl {
 
-// Everything that push() and finish() return, put together, is what Tokenizer::decode() gives for all ids at once. A
-// character whose bytes are spread over several tokens is held back until it is whole, so that each returned string is
-// valid UTF-8. Not safe to use from several threads at once.
+// Everything that push() and finish() return, put together, is what Tokenizer::decode() gives for all ids at
+// once. A character whose bytes are spread over several tokens is held back until it is whole, so that each
+// returned string is valid UTF-8. Not safe to use from several threads at once.
 class Detokenizer {
  public:
   Detokenizer(Tokenizer tokenizer, bool skip_special);

@@ -23,8 +23,8 @@ class Unicode9Normalizer {
   void normalize(std::string_view text, std::string& out) const {
     UErrorCode code = U_ZERO_ERROR;
     icu::StringByteSink<std::string> sink(&out, static_cast<std::int32_t>(text.size()));
-    normalizer_.normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<std::int32_t>(text.size())), sink, nullptr,
-                              code);
+    normalizer_.normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<std::int32_t>(text.size())), sink,
+                              nullptr, code);
     check(code, "normalize");
   }
 

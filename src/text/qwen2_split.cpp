@@ -19,7 +19,7 @@ int leading_letters(const char* p) noexcept {
   std::uint64_t word = 0;
   std::memcpy(&word, p, 8);
   const std::uint64_t lower = (word | 0x20 * kEachByte) & ~kHighBits;
-  const std::uint64_t from_a = lower + (0x80 - 'a') * kEachByte;       // high bit: at least 'a'
+  const std::uint64_t from_a = lower + (0x80 - 'a') * kEachByte;        // high bit: at least 'a'
   const std::uint64_t beyond_z = lower + (0x80 - 'z' - 1) * kEachByte;  // high bit: more than 'z'
   const std::uint64_t not_letter = ~(from_a & ~beyond_z & ~word) & kHighBits;
   return std::countr_zero(not_letter) / 8;
@@ -44,7 +44,8 @@ std::size_t contraction(const char* p, const char* end) noexcept {
 }  // namespace
 
 const std::string_view Qwen2Splitter::kPattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+    R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 Qwen2Splitter::Character Qwen2Splitter::at(const char* p) const noexcept {
   const auto byte = static_cast<unsigned char>(*p);
@@ -83,8 +84,8 @@ const char* Qwen2Splitter::others_end(const char* p, const char* end) const noex
   return p;
 }
 
-// \s*[\r\n]+|\s+(?!\S)|\s+ at a white space: up to the last line end of the run if there is one; else all of it when
-// the text ends there; else all but the last character, which goes with what follows.
+// \s*[\r\n]+|\s+(?!\S)|\s+ at a white space: up to the last line end of the run if there is one; else all of
+// it when the text ends there; else all but the last character, which goes with what follows.
 const char* Qwen2Splitter::white_space_end(const char* begin, const char* end) const noexcept {
   const char* p = begin;
   const char* last = begin;  // the start of the run's last character

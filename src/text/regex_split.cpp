@@ -15,7 +15,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint32_t kMatchLimit = 10'000'000;  // steps of one match; a good pattern needs a few per character
+constexpr std::uint32_t kMatchLimit =
+    10'000'000;  // steps of one match; a good pattern needs a few per character
 constexpr std::uint32_t kHeapLimitKibibytes = 256U << 10U;
 constexpr std::size_t kJitStackBytes = std::size_t{8} << 20U;
 constexpr std::size_t kMaxPatternBytes = 16384;
@@ -60,8 +61,8 @@ RegexSplitter& RegexSplitter::operator=(RegexSplitter&&) noexcept = default;
 
 RegexSplitter::RegexSplitter(std::string_view pattern, std::string_view source) {
   if (pattern.size() > kMaxPatternBytes) {
-    throw InputError(fmt::format("{}: the pattern has {} bytes; at most {} are supported", source, pattern.size(),
-                                 kMaxPatternBytes));
+    throw InputError(fmt::format("{}: the pattern has {} bytes; at most {} are supported", source,
+                                 pattern.size(), kMaxPatternBytes));
   }
   const std::string rewritten = to_pcre2_syntax(pattern, source);
   const std::unique_ptr<pcre2_compile_context, FreeWith> context(pcre2_compile_context_create(nullptr));
@@ -71,10 +72,12 @@ RegexSplitter::RegexSplitter(std::string_view pattern, std::string_view source) 
   compiled->source = source;
   int error = 0;
   PCRE2_SIZE offset = 0;
-  compiled->code.reset(pcre2_compile(units(rewritten), rewritten.size(), PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
-                                     &error, &offset, context.get()));
+  compiled->code.reset(pcre2_compile(units(rewritten), rewritten.size(),
+                                     PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &offset,
+                                     context.get()));
   if (!compiled->code) {
-    throw InputError(fmt::format("{}: the pattern {} does not compile: {}", source, pattern, message_of(error)));
+    throw InputError(
+        fmt::format("{}: the pattern {} does not compile: {}", source, pattern, message_of(error)));
   }
   // Where compiling to machine code is not possible, matching falls back to the interpreter by itself.
   pcre2_jit_compile(compiled->code.get(), PCRE2_JIT_COMPLETE);
@@ -94,21 +97,23 @@ void RegexSplitter::split(std::string_view text, Workspace& workspace,
   }
   const Workspace::State& state = *workspace.state_;
   const auto deadline =
-      Clock::now() + std::chrono::duration<double>(kBaseSeconds + kSecondsPerMebibyte *
-                                                                      (static_cast<double>(text.size()) / (1U << 20U)));
+      Clock::now() +
+      std::chrono::duration<double>(kBaseSeconds +
+                                    kSecondsPerMebibyte * (static_cast<double>(text.size()) / (1U << 20U)));
   std::size_t emitted = 0;  // everything before is in pieces
   std::size_t start = 0;    // where to look for the next match
   for (std::size_t matches = 1; start < text.size(); ++matches) {
-    int found = pcre2_match(pattern_->code.get(), units(text), text.size(), start, PCRE2_NO_UTF_CHECK, state.data.get(),
-                            state.context.get());
+    int found = pcre2_match(pattern_->code.get(), units(text), text.size(), start, PCRE2_NO_UTF_CHECK,
+                            state.data.get(), state.context.get());
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) {
-      found = pcre2_match(pattern_->code.get(), units(text), text.size(), start, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
-                          state.data.get(), state.context.get());
+      found = pcre2_match(pattern_->code.get(), units(text), text.size(), start,
+                          PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, state.data.get(), state.context.get());
     }
     if (found == PCRE2_ERROR_NOMATCH) break;
     if (found < 0 || (matches % 8 == 0 && Clock::now() > deadline)) {
       throw InputError(fmt::format("{}: splitting a text of {} bytes by the pattern failed at byte {}: {}",
-                                   pattern_->source, text.size(), start, found < 0 ? message_of(found) : "it takes too long"));
+                                   pattern_->source, text.size(), start,
+                                   found < 0 ? message_of(found) : "it takes too long"));
     }
     const PCRE2_SIZE* match = pcre2_get_ovector_pointer(state.data.get());
     if (match[0] > emitted) emit(text.substr(emitted, match[0] - emitted));

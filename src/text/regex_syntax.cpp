@@ -13,11 +13,13 @@ namespace qvl {
 namespace {
 
 constexpr std::array<std::string_view, 37> kCategories = {
-    "L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc", "Me", "N",  "Nd", "Nl", "No", "P",  "Pc", "Pd", "Ps", "Pe",
-    "Pi", "Pf", "Po", "S",  "Sm", "Sc", "Sk", "So", "Z",  "Zs", "Zl", "Zp", "C",  "Cc", "Cf", "Cn", "Co", "Cs"};
+    "L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc", "Me", "N",  "Nd", "Nl",
+    "No", "P",  "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "S",  "Sm", "Sc", "Sk",
+    "So", "Z",  "Zs", "Zl", "Zp", "C",  "Cc", "Cf", "Cn", "Co", "Cs"};
 constexpr std::array<std::string_view, 20> kScripts = {
-    "Arabic", "Armenian", "Bengali", "Cyrillic", "Devanagari", "Ethiopic", "Georgian", "Greek",   "Han",  "Hangul",
-    "Hebrew", "Hiragana", "Katakana", "Khmer",   "Lao",        "Latin",    "Mongolian", "Myanmar", "Thai", "Tibetan"};
+    "Arabic", "Armenian", "Bengali",   "Cyrillic", "Devanagari", "Ethiopic", "Georgian",
+    "Greek",  "Han",      "Hangul",    "Hebrew",   "Hiragana",   "Katakana", "Khmer",
+    "Lao",    "Latin",    "Mongolian", "Myanmar",  "Thai",       "Tibetan"};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
@@ -27,7 +29,8 @@ bool is_alphanumeric(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (
 std::string white_space(bool inverted) {
   std::string set;
   const auto add = [&set](char32_t first, char32_t last) {
-    set += fmt::format("\\x{{{:x}}}-\\x{{{:x}}}", static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last));
+    set += fmt::format("\\x{{{:x}}}-\\x{{{:x}}}", static_cast<std::uint32_t>(first),
+                       static_cast<std::uint32_t>(last));
   };
   char32_t next = 0;
   for (const CodePointRange& range : white_space_ranges()) {
@@ -53,7 +56,8 @@ class Rewriter {
 
  private:
   [[noreturn]] void fail(std::string_view what, std::size_t place) const {
-    throw InputError(fmt::format("{}: {} at byte {} of the pattern {} is not supported", source_, what, place, pattern_));
+    throw InputError(
+        fmt::format("{}: {} at byte {} of the pattern {} is not supported", source_, what, place, pattern_));
   }
   [[nodiscard]] bool starts(std::string_view text) const { return pattern_.substr(at_).starts_with(text); }
   void copy(std::size_t count) {
@@ -64,16 +68,28 @@ class Rewriter {
   void item() {
     const char c = pattern_[at_];
     switch (c) {
-      case '\\': escape(false); break;
-      case '[': set(); break;
-      case '(': group(); break;
+      case '\\':
+        escape(false);
+        break;
+      case '[':
+        set();
+        break;
+      case '(':
+        group();
+        break;
       case '?':
       case '*':
-      case '+': quantifier(); break;
-      case '{': interval(); break;
+      case '+':
+        quantifier();
+        break;
+      case '{':
+        interval();
+        break;
       case '^':
-      case '$': fail("an anchor", at_);
-      default: copy(1);
+      case '$':
+        fail("an anchor", at_);
+      default:
+        copy(1);
     }
   }
 
@@ -85,7 +101,8 @@ class Rewriter {
       ++at_;
       return;
     }
-    const auto* kind = std::find_if(kKinds.begin(), kKinds.end(), [this](std::string_view k) { return starts(k); });
+    const auto* kind =
+        std::find_if(kKinds.begin(), kKinds.end(), [this](std::string_view k) { return starts(k); });
     if (kind == kKinds.end()) fail("this kind of group", at_);
     copy(kind->size());
   }
@@ -105,7 +122,8 @@ class Rewriter {
     if (starts(",")) {
       ++at_;
       range = true;
-      if (at_ < pattern_.size() && is_digit(pattern_[at_]) && number(start) < low) fail("an interval that ends first", start);
+      if (at_ < pattern_.size() && is_digit(pattern_[at_]) && number(start) < low)
+        fail("an interval that ends first", start);
     }
     if (!starts("}")) fail("a brace that is not {n}, {n,} or {n,m}", start);
     ++at_;
@@ -154,11 +172,22 @@ class Rewriter {
         out_ += fmt::format("{}{}{}", in_set ? "" : "[", white_space(c == 'S'), in_set ? "" : "]");
         at_ += 2;
         return;
-      case 'd': out_ += "\\p{Nd}"; at_ += 2; return;
-      case 'D': out_ += "\\P{Nd}"; at_ += 2; return;
-      case 'v': out_ += "\\x{b}"; at_ += 2; return;
+      case 'd':
+        out_ += "\\p{Nd}";
+        at_ += 2;
+        return;
+      case 'D':
+        out_ += "\\P{Nd}";
+        at_ += 2;
+        return;
+      case 'v':
+        out_ += "\\x{b}";
+        at_ += 2;
+        return;
       case 'p':
-      case 'P': property(); return;
+      case 'P':
+        property();
+        return;
       case 'x':
         if (pattern_.size() - at_ < 4 || !is_hex(pattern_[at_ + 2]) || !is_hex(pattern_[at_ + 3])) {
           fail("\\x without two hexadecimal digits", start);
@@ -172,7 +201,9 @@ class Rewriter {
       case 't':
       case 'f':
       case 'a':
-      case 'e': copy(2); return;
+      case 'e':
+        copy(2);
+        return;
       default:
         if (is_alphanumeric(c) || static_cast<unsigned char>(c) >= 0x80) fail(fmt::format("\\{}", c), start);
         copy(2);

@@ -14,6 +14,7 @@
 #include "text/nfc.h"
 #include "text/qwen2_split.h"
 #include "text/regex_split.h"
+#include "text/token_table.h"
 #include "text/tokenizer_file.h"
 #include "text/utf8.h"
 #include "text/word_cache.h"
@@ -23,24 +24,6 @@ namespace {
 
 constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20U;
 constexpr std::size_t kMaxTextBytes = BytePairEncoder::kMaxPieceBytes;
-
-// Many strings, one after the other in one block.
-class StringTable {
- public:
-  void add(std::string_view text) {
-    block_.append(text);
-    ends_.push_back(block_.size());
-  }
-  [[nodiscard]] std::size_t size() const noexcept { return ends_.size(); }
-  [[nodiscard]] std::string_view operator[](std::size_t i) const noexcept {
-    const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
-    return std::string_view(block_).substr(begin, ends_[i] - begin);
-  }
-
- private:
-  std::string block_;
-  std::vector<std::size_t> ends_;
-};
 
 // What a call of encode() needs besides the tokenizer.
 struct Workspace {
@@ -72,23 +55,25 @@ class WorkspacePool {
 }  // namespace
 
 struct Tokenizer::State {
-  State(const TokenizerFile& file, std::string_view source)
+  State(TokenizerFile file, std::string_view source)
       : nfc(file.nfc),
         ignore_merges(file.ignore_merges),
-        special(file.special),
-        normalized_tokens(file.normalized_tokens),
-        raw_added(file.raw_added),
-        normalized_added(file.normalized_added),
+        vocabulary_size(file.vocabulary_size),
+        special(std::move(file.special)),
+        normalized_tokens(std::move(file.normalized_tokens)),
+        tokens(std::move(file.tokens)),
+        raw_added(std::move(file.raw_added)),
+        normalized_added(std::move(file.normalized_added)),
         pairs(file.byte_ids, file.merges) {
-    for (std::size_t id = 0; id < file.tokens.size(); ++id) {
-      contents.add(file.tokens[id]);
+    for (std::size_t id = 0; id < tokens.size(); ++id) {
       const auto normalized = normalized_tokens.find(static_cast<std::uint32_t>(id));
-      const std::string& token = normalized == normalized_tokens.end() ? file.tokens[id] : normalized->second;
-      bytes.add(from_byte_letters(token).value_or(token));
+      const std::string_view token = normalized == normalized_tokens.end() ? tokens[id] : normalized->second;
+      if (const auto decoded = from_byte_letters(token)) {
+        bytes.add(*decoded);
+      } else {
+        bytes.add(token);
+      }
     }
-    ids.reserve(contents.size());
-    for (std::size_t id = 0; id < contents.size(); ++id) ids.emplace(contents[id], static_cast<TokenId>(id));
-    vocabulary_size = file.vocabulary_size;
     if (!file.split_pattern) return;
     if (*file.split_pattern == Qwen2Splitter::kPattern) {
       splitter.emplace<Qwen2Splitter>();
@@ -99,17 +84,17 @@ struct Tokenizer::State {
 
   void encode_segment(std::string_view segment, Workspace& workspace, std::vector<TokenId>& out) const;
   void encode_text(std::string_view text, Workspace& workspace, std::vector<TokenId>& out) const;
-  void encode_piece(std::string_view piece, bool readable, Workspace& workspace, std::vector<TokenId>& out) const;
+  void encode_piece(std::string_view piece, bool readable, Workspace& workspace,
+                    std::vector<TokenId>& out) const;
   void encode_new_piece(std::string_view piece, Workspace& workspace, std::vector<TokenId>& out) const;
 
   bool nfc = false;
   bool ignore_merges = false;
-  std::vector<bool> special;  // by id, as the two tables
+  std::size_t vocabulary_size = 0;  // without added tokens
+  std::vector<bool> special;        // by id
   std::unordered_map<std::uint32_t, std::string> normalized_tokens;
-  StringTable contents;
-  StringTable bytes;
-  std::unordered_map<std::string_view, TokenId> ids;  // of contents
-  std::size_t vocabulary_size = 0;                    // without added tokens
+  TokenTable tokens;
+  StringBlock bytes;  // by id
   AddedTokens raw_added;
   AddedTokens normalized_added;
   BytePairEncoder pairs;
@@ -118,17 +103,20 @@ struct Tokenizer::State {
 };
 
 // Text between two added tokens that are looked for in the text as given.
-void Tokenizer::State::encode_segment(std::string_view segment, Workspace& workspace, std::vector<TokenId>& out) const {
+void Tokenizer::State::encode_segment(std::string_view segment, Workspace& workspace,
+                                      std::vector<TokenId>& out) const {
   const std::string_view text = nfc ? to_nfc(segment, workspace.normalized) : segment;
   if (normalized_added.empty()) {
     encode_text(text, workspace, out);
     return;
   }
   normalized_added.split(
-      text, [&](std::string_view part) { encode_text(part, workspace, out); }, [&](TokenId id) { out.push_back(id); });
+      text, [&](std::string_view part) { encode_text(part, workspace, out); },
+      [&](TokenId id) { out.push_back(id); });
 }
 
-void Tokenizer::State::encode_text(std::string_view text, Workspace& workspace, std::vector<TokenId>& out) const {
+void Tokenizer::State::encode_text(std::string_view text, Workspace& workspace,
+                                   std::vector<TokenId>& out) const {
   const char* end = text.data() + text.size();
   if (const auto* qwen2 = std::get_if<Qwen2Splitter>(&splitter)) {
     for (const char* piece = text.data(); piece != end;) {
@@ -162,11 +150,12 @@ void Tokenizer::State::encode_piece(std::string_view piece, bool readable, Works
   if (count <= WordCache::kMaxTokens) workspace.words.insert(key, out.data() + before, count);
 }
 
-void Tokenizer::State::encode_new_piece(std::string_view piece, Workspace& workspace, std::vector<TokenId>& out) const {
+void Tokenizer::State::encode_new_piece(std::string_view piece, Workspace& workspace,
+                                        std::vector<TokenId>& out) const {
   if (ignore_merges) {
-    const auto whole = ids.find(to_byte_letters(piece));
-    if (whole != ids.end() && static_cast<std::size_t>(whole->second) < vocabulary_size) {
-      out.push_back(whole->second);
+    const auto whole = tokens.find(to_byte_letters(piece));
+    if (whole && *whole < vocabulary_size) {
+      out.push_back(*whole);
       return;
     }
   }
@@ -190,14 +179,15 @@ Tokenizer Tokenizer::parse(std::string_view json, std::string_view source) {
 
 std::vector<TokenId> Tokenizer::encode(std::string_view text) const {
   if (text.size() > kMaxTextBytes) {
-    throw InputError(fmt::format("a text of {} bytes is too long to encode; at most {} are taken at once", text.size(),
-                                 kMaxTextBytes));
+    throw InputError(fmt::format("a text of {} bytes is too long to encode; at most {} are taken at once",
+                                 text.size(), kMaxTextBytes));
   }
   std::string mended;
   if (valid_utf8_prefix(text) != text.size()) {
     mended = replace_invalid_utf8(text);
     // Each bad byte may have become three.
-    if (mended.size() > kMaxTextBytes) throw InputError("a text of over 1 GiB, most of it not UTF-8, is too long to encode");
+    if (mended.size() > kMaxTextBytes)
+      throw InputError("a text of over 1 GiB, most of it not UTF-8, is too long to encode");
     text = mended;
   }
   std::vector<TokenId> ids;
@@ -221,16 +211,14 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) c
 }
 
 std::optional<TokenId> Tokenizer::token_id(std::string_view content) const {
-  const auto found = state_->ids.find(content);
-  if (found == state_->ids.end()) return std::nullopt;
-  return found->second;
+  return state_->tokens.find(content);
 }
 
 std::string Tokenizer::token(TokenId id) const {
   if (id < 0 || static_cast<std::size_t>(id) >= vocab_size()) return {};
   const auto normalized = state_->normalized_tokens.find(static_cast<std::uint32_t>(id));
   if (normalized != state_->normalized_tokens.end()) return normalized->second;
-  return std::string(state_->contents[static_cast<std::size_t>(id)]);
+  return std::string(state_->tokens[static_cast<std::size_t>(id)]);
 }
 
 std::string_view Tokenizer::token_bytes(TokenId id) const noexcept {
@@ -239,9 +227,10 @@ std::string_view Tokenizer::token_bytes(TokenId id) const noexcept {
 }
 
 bool Tokenizer::is_special(TokenId id) const noexcept {
-  return id >= 0 && static_cast<std::size_t>(id) < vocab_size() && state_->special[static_cast<std::size_t>(id)];
+  return id >= 0 && static_cast<std::size_t>(id) < vocab_size() &&
+         state_->special[static_cast<std::size_t>(id)];
 }
 
-std::size_t Tokenizer::vocab_size() const noexcept { return state_->contents.size(); }
+std::size_t Tokenizer::vocab_size() const noexcept { return state_->tokens.size(); }
 
 }  // namespace qvl

@@ -1,4 +1,5 @@
-// The byte-level BPE tokenizer of a checkpoint's tokenizer.json. Token ids equal those of Hugging Face's tokenizers 0.23.
+// The byte-level BPE tokenizer of a checkpoint's tokenizer.json. Token ids equal those of Hugging Face's
+// tokenizers 0.23.
 #pragma once
 
 #include <cstddef>
@@ -16,18 +17,19 @@ namespace qvl {
 using TokenId = std::int64_t;
 
 // What tokenizer.json may hold; anything else is an InputError that names the field:
-//   model           BPE, without dropout, prefixes and suffixes; ignore_merges either way; merges as "a b" or ["a", "b"];
+//   model           BPE, without dropout, prefixes and suffixes; ignore_merges either way; merges as "a b" or
+//   ["a", "b"];
 //                   vocabulary ids 0 to n-1, each once, with a token for each of the 256 bytes
-//   added_tokens    special or not, with lstrip, rstrip, single_word and normalized; their ids are those that tokenizers
+//   added_tokens    special or not, with lstrip, rstrip, single_word and normalized; their ids are those that
+//   tokenizers
 //                   gives: the vocabulary's for what is in it, else counted on from its end
 //   normalizer      null, NFC, or a Sequence of NFC
-//   pre_tokenizer   ByteLevel without add_prefix_space, alone or behind one Split (Regex, Isolated) in a Sequence
-//   post_processor  null or ByteLevel (which changes offsets only)
-//   decoder         ByteLevel
+//   pre_tokenizer   ByteLevel without add_prefix_space, alone or behind one Split (Regex, Isolated) in a
+//   Sequence post_processor  null or ByteLevel (which changes offsets only) decoder         ByteLevel
 // `truncation` and `padding` are ignored: they are settings of a training run.
 //
-// Immutable; copies share their data. All functions may be called from several threads at once: what encode() reuses
-// between calls (buffers, a cache of words) is taken from a pool, one set for each call at work.
+// Immutable; copies share their data. All functions may be called from several threads at once: what encode()
+// reuses between calls (buffers, a cache of words) is taken from a pool, one set for each call at work.
 class Tokenizer {
  public:
   // Throws InputError. The file has at most 64 MiB.
@@ -41,21 +43,22 @@ class Tokenizer {
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  // The tokens of a text; added tokens are recognised in it, special ones too. Bytes that are not UTF-8 count as U+FFFD.
-  // At most 1 GiB. Throws InputError when it is longer, or when the file's own split pattern takes too long on it.
+  // The tokens of a text; added tokens are recognised in it, special ones too. Bytes that are not UTF-8 count
+  // as U+FFFD. At most 1 GiB. Throws InputError when it is longer, or when the file's own split pattern takes
+  // too long on it.
   [[nodiscard]] std::vector<TokenId> encode(std::string_view text) const;
 
-  // The text of tokens. Ids that do not exist give nothing; bytes that are not UTF-8 become U+FFFD. `skip_special`
-  // leaves out the added tokens that are marked special.
+  // The text of tokens. Ids that do not exist give nothing; bytes that are not UTF-8 become U+FFFD.
+  // `skip_special` leaves out the added tokens that are marked special.
   [[nodiscard]] std::string decode(std::span<const TokenId> ids, bool skip_special) const;
 
   // The id of a token as it is written in the vocabulary ("Ġthe", "<|im_end|>").
   [[nodiscard]] std::optional<TokenId> token_id(std::string_view content) const;
-  // How a token is written in the vocabulary (an added token with `normalized`: its normalized text); empty for an id
-  // that does not exist.
+  // How a token is written in the vocabulary (an added token with `normalized`: its normalized text); empty
+  // for an id that does not exist.
   [[nodiscard]] std::string token(TokenId id) const;
-  // The bytes of a token, which may be part of a character only; empty for an id that does not exist. Valid as long as
-  // this tokenizer or a copy of it.
+  // The bytes of a token, which may be part of a character only; empty for an id that does not exist. Valid
+  // as long as this tokenizer or a copy of it.
   [[nodiscard]] std::string_view token_bytes(TokenId id) const noexcept;
   [[nodiscard]] bool is_special(TokenId id) const noexcept;
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "core/json_text.h"
@@ -37,11 +36,14 @@ class Parser {
  private:
   // `found` is shortened: it comes from the file.
   [[noreturn]] void fail(std::string_view field, std::string_view wanted, const Json& found) const {
-    std::string text = found.is_structured() ? std::string(found.is_array() ? "an array" : "an object") : found.dump();
+    std::string text =
+        found.is_structured() ? std::string(found.is_array() ? "an array" : "an object") : found.dump();
     if (text.size() > 80) text = text.substr(0, valid_length(text, 80)) + "…";
     throw InputError(fmt::format("{}: {} must be {}, not {}", source_, field, wanted, text));
   }
-  [[noreturn]] void fail(const std::string& message) const { throw InputError(fmt::format("{}: {}", source_, message)); }
+  [[noreturn]] void fail(const std::string& message) const {
+    throw InputError(fmt::format("{}: {}", source_, message));
+  }
 
   static std::size_t valid_length(std::string_view text, std::size_t limit) {
     while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0U) == 0x80U) --limit;
@@ -65,8 +67,10 @@ class Parser {
       fail(fmt::format("{}.type", path), fmt::format("\"{}\"", type), found);
     }
   }
-  // A field that may be missing or null, and is not supported otherwise but for the value that changes nothing.
-  void expect_unused(const Json& object, const char* name, std::string_view path, const Json& harmless) const {
+  // A field that may be missing or null, and is not supported otherwise but for the value that changes
+  // nothing.
+  void expect_unused(const Json& object, const char* name, std::string_view path,
+                     const Json& harmless) const {
     const auto found = object.find(name);
     if (found == object.end() || found->is_null() || *found == harmless) return;
     fail(fmt::format("{}{}", path, name), fmt::format("null or {}", harmless.dump()), *found);
@@ -88,31 +92,33 @@ class Parser {
     if (!vocab.is_object() || vocab.empty()) fail("model.vocab", "an object of tokens and ids", vocab);
     const std::size_t size = vocab.size();
     if (size > BytePairEncoder::kMaxTokens) {
-      fail(fmt::format("model.vocab has {} tokens; at most {} are supported", size, BytePairEncoder::kMaxTokens));
+      fail(fmt::format("model.vocab has {} tokens; at most {} are supported", size,
+                       BytePairEncoder::kMaxTokens));
     }
     file_.vocabulary_size = size;
-    file_.tokens.resize(size);
-    std::vector<bool> seen(size);
-    ids_.reserve(size);
+    std::vector<const std::string*> by_id(size);
     for (const auto& [content, value] : vocab.get_ref<const Json::object_t&>()) {
       // A negative number is a signed one, and not taken here.
       if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= size) {
-        fail(fmt::format("model.vocab[{}]", quoted(content)), fmt::format("an id from 0 to {}", size - 1), value);
+        fail(fmt::format("model.vocab[{}]", quoted(content)), fmt::format("an id from 0 to {}", size - 1),
+             value);
       }
       const auto id = value.get<std::size_t>();
-      if (seen[id]) fail(fmt::format("model.vocab has the id {} twice; ids must be 0 to {}, each once", id, size - 1));
-      seen[id] = true;
-      file_.tokens[id] = content;
-      ids_.emplace(content, static_cast<std::uint32_t>(id));
+      if (by_id[id] != nullptr) {
+        fail(fmt::format("model.vocab has the id {} twice; ids must be 0 to {}, each once", id, size - 1));
+      }
+      by_id[id] = &content;
     }
+    for (const std::string* content : by_id) file_.tokens.add(*content);
     for (unsigned byte = 0; byte < 256; ++byte) {
       const char character = static_cast<char>(static_cast<unsigned char>(byte));
       const std::string letter = to_byte_letters({&character, 1});
-      const auto found = ids_.find(letter);
-      if (found == ids_.end()) {
-        fail(fmt::format("model.vocab lacks \"{}\", the token of the byte {}; all 256 bytes must have one", letter, byte));
+      const auto found = file_.tokens.find(letter);
+      if (!found) {
+        fail(fmt::format("model.vocab lacks \"{}\", the token of the byte {}; all 256 bytes must have one",
+                         letter, byte));
       }
-      file_.byte_ids[byte] = found->second;
+      file_.byte_ids[byte] = *found;
     }
   }
 
@@ -123,7 +129,8 @@ class Parser {
   void merges(const Json& merges) {
     if (!merges.is_array()) fail("model.merges", "an array of pairs of tokens", merges);
     if (merges.size() > BytePairEncoder::kMaxMerges) {
-      fail(fmt::format("model.merges has {} entries; at most {} are supported", merges.size(), BytePairEncoder::kMaxMerges));
+      fail(fmt::format("model.merges has {} entries; at most {} are supported", merges.size(),
+                       BytePairEncoder::kMaxMerges));
     }
     file_.merges.reserve(merges.size());
     std::string joined;
@@ -135,7 +142,8 @@ class Parser {
     }
   }
 
-  [[nodiscard]] std::pair<std::string_view, std::string_view> pair(const Json& merge, std::size_t index) const {
+  [[nodiscard]] std::pair<std::string_view, std::string_view> pair(const Json& merge,
+                                                                   std::size_t index) const {
     if (merge.is_string()) {
       const std::string_view text = merge.get_ref<const std::string&>();
       const std::size_t space = text.find(' ');
@@ -149,12 +157,12 @@ class Parser {
   }
 
   [[nodiscard]] std::uint32_t token_of_merge(std::string_view content, std::size_t index) const {
-    const auto found = ids_.find(content);
-    if (found == ids_.end()) {
+    const auto found = file_.tokens.find(content);
+    if (!found) {
       fail(fmt::format("model.merges[{}] needs the token {}, which is not in model.vocab", index,
                        quoted(std::string(content))));
     }
-    return found->second;
+    return *found;
   }
 
   void normalizer(const Json& root) {
@@ -200,7 +208,8 @@ class Parser {
 
   void byte_level(const Json& value, const std::string& path) {
     expect_type(value, path, "ByteLevel");
-    if (boolean(value, "add_prefix_space", path + ".")) fail(path + ".add_prefix_space", "false", value["add_prefix_space"]);
+    if (boolean(value, "add_prefix_space", path + "."))
+      fail(path + ".add_prefix_space", "false", value["add_prefix_space"]);
     if (!value.value("use_regex", Json()).is_null() && !boolean(value, "use_regex", path + ".")) return;
     if (file_.split_pattern) fail(path + ".use_regex", "false behind a Split", true);
     file_.split_pattern = kGpt2Pattern;
@@ -228,11 +237,13 @@ class Parser {
       if (is_normalized && file_.nfc) {
         std::string buffer;
         std::string content(to_nfc(token.content, buffer));
-        if (content != token.content) file_.normalized_tokens.emplace(static_cast<std::uint32_t>(token.id), content);
+        if (content != token.content)
+          file_.normalized_tokens.emplace(static_cast<std::uint32_t>(token.id), content);
         token.content = std::move(content);
       }
       if (!is_new || (is_normalized && !normalized.insert(token.content).second)) {
-        fail(fmt::format("{}content: there are two {} (after normalization, where it applies)", path, quoted(token.content)));
+        fail(fmt::format("{}content: there are two {} (after normalization, where it applies)", path,
+                         quoted(token.content)));
       }
       (is_normalized ? file_.normalized_added : file_.raw_added).push_back(std::move(token));
     }
@@ -243,21 +254,21 @@ class Parser {
     const Json& content = member(entry, "content", path);
     if (!content.is_string() || content.get_ref<const std::string&>().empty() ||
         content.get_ref<const std::string&>().size() > AddedTokens::kMaxContentBytes) {
-      fail(path + "content", fmt::format("a string of 1 to {} bytes", AddedTokens::kMaxContentBytes), content);
+      fail(path + "content", fmt::format("a string of 1 to {} bytes", AddedTokens::kMaxContentBytes),
+           content);
     }
     AddedTokens::Token token;
     token.content = content.get<std::string>();
-    const auto known = ids_.find(token.content);
-    const std::size_t expected = known != ids_.end() ? known->second : file_.tokens.size();
+    const auto found = file_.tokens.find(token.content);
+    const bool known = found && *found < file_.vocabulary_size;
+    const std::size_t expected = known ? *found : file_.tokens.size();
     const Json& id = member(entry, "id", path);
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() != expected) {
-      fail(path + "id",
-           fmt::format("{} ({})", expected,
-                       known != ids_.end() ? "the id of this token in model.vocab" : "the next free id; ids have no gaps"),
-           id);
+      const char* why = known ? "the id of this token in model.vocab" : "the next free id; ids have no gaps";
+      fail(path + "id", fmt::format("{} ({})", expected, why), id);
     }
-    if (known == ids_.end()) {
-      file_.tokens.push_back(token.content);
+    if (!known) {
+      file_.tokens.add(token.content);
       file_.special.push_back(false);
     }
     token.id = static_cast<std::int64_t>(expected);
@@ -269,7 +280,6 @@ class Parser {
 
   std::string source_;
   TokenizerFile file_;
-  std::unordered_map<std::string_view, std::uint32_t> ids_;  // of the vocabulary; the strings are the document's
 };
 
 }  // namespace

@@ -11,19 +11,21 @@
 
 #include "text/added_tokens.h"
 #include "text/byte_pair_encoder.h"
+#include "text/token_table.h"
 
 namespace qvl {
 
 struct TokenizerFile {
-  std::vector<std::string> tokens;  // by id, as written; the vocabulary, then the added ones
-  std::vector<bool> special;        // by id
-  // Added tokens that normalization changes, by id: in its reverse mapping tokenizers has the normalized text.
+  TokenTable tokens;          // as written; the vocabulary, then the added ones
+  std::vector<bool> special;  // by id
+  // Added tokens that normalization changes, by id: in its reverse mapping tokenizers has the normalized
+  // text.
   std::unordered_map<std::uint32_t, std::string> normalized_tokens;
   std::array<std::uint32_t, 256> byte_ids{};
-  std::vector<BytePairEncoder::Merge> merges;  // by rank
+  std::vector<BytePairEncoder::Merge> merges;        // by rank
   std::vector<AddedTokens::Token> raw_added;         // found in the text as given
   std::vector<AddedTokens::Token> normalized_added;  // found in the normalized text
-  std::size_t vocabulary_size = 0;  // without added tokens
+  std::size_t vocabulary_size = 0;                   // without added tokens
   bool ignore_merges = false;
   bool nfc = false;
   std::optional<std::string> split_pattern;  // nothing: the text is one piece

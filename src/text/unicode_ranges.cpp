@@ -1,6 +1,7 @@
-// Made by asking the regular expression engine of tokenizers 0.23.1 (Oniguruma 6.9.10, Unicode 16) about \p{L} and \p{N}
-// for every code point. kNormalizable comes from CPython 3.11's unicodedata (Unicode 14): a combining class other than
-// 0, changed by NFC on its own, or second in a canonical decomposition of two; more than what is needed does no harm.
+// Made by asking the regular expression engine of tokenizers 0.23.1 (Oniguruma 6.9.10, Unicode 16) about
+// \p{L} and \p{N} for every code point. kNormalizable comes from CPython 3.11's unicodedata (Unicode 14): a
+// combining class other than 0, changed by NFC on its own, or second in a canonical decomposition of two;
+// more than what is needed does no harm.
 #include "text/unicode_kind.h"
 
 namespace qvl {

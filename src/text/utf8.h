@@ -28,7 +28,8 @@ struct Utf8Sequence {
 // Bytes at the front that are valid UTF-8.
 [[nodiscard]] std::size_t valid_utf8_prefix(std::string_view bytes) noexcept;
 
-// The bytes with U+FFFD for each maximal subpart that is not UTF-8 (as Unicode recommends and Rust's from_utf8_lossy does).
+// The bytes with U+FFFD for each maximal subpart that is not UTF-8 (as Unicode recommends and Rust's
+// from_utf8_lossy does).
 [[nodiscard]] std::string replace_invalid_utf8(std::string_view bytes);
 
 // The number of leading bytes that are ASCII.
@@ -49,7 +50,8 @@ struct CodePoint {
   return {(lead & 0x07U) << 18U | (byte(1) & 0x3FU) << 12U | (byte(2) & 0x3FU) << 6U | (byte(3) & 0x3FU), 4};
 }
 
-// Reads the character that ends before `end`; the text between `begin` and `end` is valid UTF-8 and not empty.
+// Reads the character that ends before `end`; the text between `begin` and `end` is valid UTF-8 and not
+// empty.
 [[nodiscard]] inline CodePoint code_point_before(const char* begin, const char* end) noexcept {
   const char* p = end - 1;
   while (p > begin && (static_cast<unsigned char>(*p) & 0xC0U) == 0x80U) --p;

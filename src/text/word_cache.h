@@ -1,4 +1,5 @@
-// Remembers the tokens of short pieces: in any language with words most pieces of a text have been seen before.
+// Remembers the tokens of short pieces: in any language with words most pieces of a text have been seen
+// before.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +9,8 @@
 
 namespace qvl {
 
-// A set-associative cache of fixed size (1 MiB, allocated at the first insert). Only pieces of up to 15 bytes and 3
-// tokens are kept. Not safe to use from several threads at once.
+// A set-associative cache of fixed size (1 MiB, allocated at the first insert). Only pieces of up to 15 bytes
+// and 3 tokens are kept. Not safe to use from several threads at once.
 class WordCache {
  public:
   static constexpr std::size_t kMaxBytes = 15;

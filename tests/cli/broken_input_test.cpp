@@ -50,7 +50,8 @@ class BrokenCheckpoint : public testing::Test {
     const auto result = qvl({"export", checkpoint_, "--out", out_, "--quiet"});
     EXPECT_EQ(result.exit_code, 3) << result.err;
     EXPECT_EQ(result.out, "");
-    for (const std::string& word : words) EXPECT_NE(result.err.find(word), std::string::npos) << word << " in: " << result.err;
+    for (const std::string& word : words)
+      EXPECT_NE(result.err.find(word), std::string::npos) << word << " in: " << result.err;
     EXPECT_FALSE(fs::exists(out_));
   }
 
@@ -165,11 +166,13 @@ TEST_F(BrokenCheckpoint, NoTokenizer) {
 }
 
 // Places that cannot be written: a small or read-only tmpfs in a mount namespace of its own.
-test::ProgramResult export_on_tmpfs(const fs::path& mount_point, const std::string& options, const std::string& after) {
+test::ProgramResult export_on_tmpfs(const fs::path& mount_point, const std::string& options,
+                                    const std::string& after) {
   fs::create_directories(mount_point);
-  const std::string script = "mount -t tmpfs -o " + options + " tmpfs '" + mount_point.string() + "' || exit 99; '" +
-                             test::program().string() + "' export '" + test::demo_checkpoint().string() + "' --out '" +
-                             mount_point.string() + "/out' --quiet; code=$?; " + after + "; exit $code";
+  const std::string script = "mount -t tmpfs -o " + options + " tmpfs '" + mount_point.string() +
+                             "' || exit 99; '" + test::program().string() + "' export '" +
+                             test::demo_checkpoint().string() + "' --out '" + mount_point.string() +
+                             "/out' --quiet; code=$?; " + after + "; exit $code";
   std::vector<std::string> command{"unshare", "-m"};
   if (geteuid() != 0) command = {"unshare", "-rm"};
   command.insert(command.end(), {"sh", "-c", script});
@@ -178,7 +181,8 @@ test::ProgramResult export_on_tmpfs(const fs::path& mount_point, const std::stri
 
 TEST(BrokenPlace, FullDisk) {
   const test::TemporaryFolder folder;
-  const auto result = export_on_tmpfs(folder.path() / "m", "size=3m", "ls -A '" + (folder.path() / "m").string() + "'");
+  const auto result =
+      export_on_tmpfs(folder.path() / "m", "size=3m", "ls -A '" + (folder.path() / "m").string() + "'");
   if (result.exit_code == 99) GTEST_SKIP() << "no tmpfs can be mounted here: " << result.err;
   EXPECT_EQ(result.exit_code, 4) << result.err;
   EXPECT_NE(result.err.find("free"), std::string::npos) << result.err;
@@ -187,7 +191,8 @@ TEST(BrokenPlace, FullDisk) {
 
 TEST(BrokenPlace, FolderThatIsNotWritable) {
   const test::TemporaryFolder folder;
-  const auto result = export_on_tmpfs(folder.path() / "m", "size=30m,ro", "ls -A '" + (folder.path() / "m").string() + "'");
+  const auto result =
+      export_on_tmpfs(folder.path() / "m", "size=30m,ro", "ls -A '" + (folder.path() / "m").string() + "'");
   if (result.exit_code == 99) GTEST_SKIP() << "no tmpfs can be mounted here: " << result.err;
   EXPECT_EQ(result.exit_code, 3) << result.err;
   EXPECT_NE(result.err.find("cannot write"), std::string::npos) << result.err;
@@ -208,7 +213,10 @@ class BrokenPicture : public testing::Test {
   static const fs::path& model() {
     static const test::TemporaryFolder root;
     static const fs::path out = [] {
-      EXPECT_EQ(qvl({"export", test::demo_checkpoint(), "--out", root.path() / "o", "--quiet", "--image-size", "56"}).exit_code, 0);
+      EXPECT_EQ(qvl({"export", test::demo_checkpoint(), "--out", root.path() / "o", "--quiet", "--image-size",
+                     "56"})
+                    .exit_code,
+                0);
       return root.path() / "o";
     }();
     return out;
@@ -224,7 +232,8 @@ class BrokenPicture : public testing::Test {
       EXPECT_EQ(result.exit_code, 3) << arguments[0] << ": " << result.err;
       EXPECT_EQ(result.out, "");
       EXPECT_NE(result.err.find(picture.filename().string()), std::string::npos) << result.err;
-      for (const std::string& word : words) EXPECT_NE(result.err.find(word), std::string::npos) << word << " in: " << result.err;
+      for (const std::string& word : words)
+        EXPECT_NE(result.err.find(word), std::string::npos) << word << " in: " << result.err;
       EXPECT_FALSE(fs::exists(out));
     }
   }
@@ -262,7 +271,8 @@ std::uint32_t crc32(const std::string& bytes) {
 
 // A PNG of the given size whose rows are missing.
 std::string png_of_size(std::uint32_t width, std::uint32_t height) {
-  const std::string header = "IHDR" + big_endian(width) + big_endian(height) + std::string("\x08\x02\0\0\0", 5);
+  const std::string header =
+      "IHDR" + big_endian(width) + big_endian(height) + std::string("\x08\x02\0\0\0", 5);
   return "\x89PNG\r\n\x1a\n" + big_endian(13) + header + big_endian(crc32(header)) + big_endian(0) + "IEND" +
          big_endian(crc32("IEND"));
 }
@@ -285,9 +295,9 @@ std::string bmp_of_size(std::uint32_t width, std::uint32_t height) {
     return bytes;
   };
   const std::uint32_t row = (3 * width + 3) / 4 * 4;
-  return "BM" + little(54 + row * height) + little(0) + little(54) + little(40) + little(width) + little(height) +
-         std::string("\x01\0\x18\0", 4) + little(0) + little(row * height) + std::string(16, '\0') +
-         std::string(static_cast<std::size_t>(row) * height, '\0');
+  return "BM" + little(54 + row * height) + little(0) + little(54) + little(40) + little(width) +
+         little(height) + std::string("\x01\0\x18\0", 4) + little(0) + little(row * height) +
+         std::string(16, '\0') + std::string(static_cast<std::size_t>(row) * height, '\0');
 }
 
 TEST_F(BrokenPicture, AspectRatioOver200) {
@@ -303,8 +313,8 @@ TEST(BrokenModel, IsRefused) {
   EXPECT_EQ(qvl({"inspect", "/none.onnx"}).exit_code, 3);
   EXPECT_EQ(qvl({"run", folder.path(), "--prompt", "x"}).exit_code, 3);
   test::write_file(folder.path() / "in.safetensors", "x");
-  const auto result = qvl({"infer", folder.path() / "m.onnx", "--inputs", folder.path() / "in.safetensors", "--outputs",
-                           folder.path() / "out.safetensors"});
+  const auto result = qvl({"infer", folder.path() / "m.onnx", "--inputs", folder.path() / "in.safetensors",
+                           "--outputs", folder.path() / "out.safetensors"});
   EXPECT_EQ(result.exit_code, 3) << result.err;
   EXPECT_FALSE(fs::exists(folder.path() / "out.safetensors"));
 }

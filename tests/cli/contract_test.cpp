@@ -30,7 +30,8 @@ const fs::path& demo_folder() {
 std::string picture() { return test::demo_checkpoint().parent_path() / "pictures" / "shapes.jpg"; }
 
 TEST(Cli, EveryCommandHasHelpWithAnExample) {
-  for (const std::string command : {"export", "run", "inspect", "infer", "tokenize", "render-chat", "preprocess"}) {
+  for (const std::string command :
+       {"export", "run", "inspect", "infer", "tokenize", "render-chat", "preprocess"}) {
     const auto result = qvl({command, "--help"});
     EXPECT_EQ(result.exit_code, 0) << command;
     EXPECT_NE(result.out.find("Example:\n  qvl " + command), std::string::npos) << result.out;
@@ -41,11 +42,19 @@ TEST(Cli, EveryCommandHasHelpWithAnExample) {
 
 TEST(Cli, WrongUsageIsTwo) {
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
-           {}, {"frobnicate"}, {"export"}, {"export", "x"}, {"export", "x", "--out", "y", "--set", "serving"},
-           {"export", "x", "--out", "y", "--image-size", "big"}, {"export", "x", "--out", "y", "--only", "audio"},
-           {"run", "x"}, {"run", "x", "--prompt", "y", "--max-new-tokens", "-1"},
-           {"run", "x", "--prompt", "y", "--provider", "tpu"}, {"tokenize", "x", "--decode"},
-           {"tokenize", "x", "y", "--jsonl"}, {"preprocess", "x", "y"},
+           {},
+           {"frobnicate"},
+           {"export"},
+           {"export", "x"},
+           {"export", "x", "--out", "y", "--set", "serving"},
+           {"export", "x", "--out", "y", "--image-size", "big"},
+           {"export", "x", "--out", "y", "--only", "audio"},
+           {"run", "x"},
+           {"run", "x", "--prompt", "y", "--max-new-tokens", "-1"},
+           {"run", "x", "--prompt", "y", "--provider", "tpu"},
+           {"tokenize", "x", "--decode"},
+           {"tokenize", "x", "y", "--jsonl"},
+           {"preprocess", "x", "y"},
            {"preprocess", test::demo_checkpoint(), picture(), "--fixed", "30", "--out", "/dev/null"}}) {
     const auto result = qvl(arguments);
     EXPECT_EQ(result.exit_code, 2) << result.err;
@@ -62,7 +71,8 @@ TEST(Cli, Tokenize) {
   EXPECT_GT(json["ids"].size(), 2U);
   // From stdin, and from the tokenizer's file: the same.
   EXPECT_EQ(qvl({"tokenize", test::demo_checkpoint()}, "Describe the image.").out, result.out);
-  EXPECT_EQ(qvl({"tokenize", test::demo_checkpoint() / "tokenizer.json", "Describe the image."}).out, result.out);
+  EXPECT_EQ(qvl({"tokenize", test::demo_checkpoint() / "tokenizer.json", "Describe the image."}).out,
+            result.out);
   EXPECT_EQ(qvl({"tokenize", demo_folder(), "Describe the image."}).out, result.out);
 }
 
@@ -79,7 +89,8 @@ TEST(Cli, TokenizeLinesAndBack) {
   EXPECT_EQ(encoded.out, ids);
   const auto decoded = qvl({"tokenize", test::demo_checkpoint(), "--decode", "--jsonl"}, "[760, 287]\n[]\n");
   EXPECT_EQ(decoded.out, "\"<|im_start|>There\"\n\"\"\n");
-  const auto skipped = qvl({"tokenize", test::demo_checkpoint(), "--decode", "--jsonl", "--skip-special"}, "[760, 287]\n");
+  const auto skipped =
+      qvl({"tokenize", test::demo_checkpoint(), "--decode", "--jsonl", "--skip-special"}, "[760, 287]\n");
   EXPECT_EQ(skipped.out, "\"There\"\n");
   for (const std::string bad : {"nonsense\n", "{}\n", "[\"a\"]\n"}) {
     const auto result = qvl({"tokenize", test::demo_checkpoint(), "--decode", "--jsonl"}, "[1]\n" + bad);
@@ -95,7 +106,8 @@ TEST(Cli, RenderChat) {
   for (const Json& c : golden["cases"]) {
     if (++checked > 12) break;  // all of them are checked in the text layer
     test::write_file(folder.path() / "chat.json", c["messages"].dump());
-    std::vector<std::string> arguments{"render-chat", test::demo_checkpoint(), "--messages", folder.path() / "chat.json"};
+    std::vector<std::string> arguments{"render-chat", test::demo_checkpoint(), "--messages",
+                                       folder.path() / "chat.json"};
     if (!c["add_generation_prompt"].get<bool>()) arguments.emplace_back("--no-generation-prompt");
     if (c["add_vision_id"].get<bool>()) arguments.emplace_back("--add-vision-id");
     const auto plain = qvl(arguments);
@@ -110,8 +122,8 @@ TEST(Cli, RenderChat) {
 TEST(Cli, Preprocess) {
   const test::TemporaryFolder folder;
   const std::string out = folder.path() / "p.safetensors";
-  const auto native = qvl({"preprocess", test::demo_checkpoint(), test::data("picture-files/exif-6.jpg"), "--min-pixels", "3136",
-                           "--max-pixels", "12845056", "--out", out});
+  const auto native = qvl({"preprocess", test::demo_checkpoint(), test::data("picture-files/exif-6.jpg"),
+                           "--min-pixels", "3136", "--max-pixels", "12845056", "--out", out});
   ASSERT_EQ(native.exit_code, 0) << native.err;
   EXPECT_EQ(native.out, "{\"oriented\":[200,108],\"resized\":[196,112],\"grid_thw\":[1,14,8]}\n");
   {
@@ -132,8 +144,8 @@ TEST(Cli, ExportPrintsTheArtifacts) {
   const auto result = qvl({"export", test::demo_checkpoint(), "--out", folder.path() / "o"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const std::string base = (folder.path() / "o").string();
-  EXPECT_EQ(result.out, base + "/shapes_vl_vision_672_fp32.onnx\n" + base + "/shapes_vl_text_fp16.onnx\n" + base +
-                            "/shapes_vl_text_with_image_fp16.onnx\n");
+  EXPECT_EQ(result.out, base + "/shapes_vl_vision_672_fp32.onnx\n" + base + "/shapes_vl_text_fp16.onnx\n" +
+                            base + "/shapes_vl_text_with_image_fp16.onnx\n");
   // Plain lines where stderr is no terminal.
   EXPECT_NE(result.err.find("shapes_vl_text_fp16.onnx: "), std::string::npos) << result.err;
   EXPECT_EQ(result.err.find('\r'), std::string::npos);
@@ -144,13 +156,16 @@ TEST(Cli, ExportPrintsTheArtifacts) {
 TEST(Cli, RunStreamsTheAnswer) {
   const auto result = qvl({"run", demo_folder(), "--image", picture(), "--prompt", "Describe the image."});
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_EQ(result.out, "There are three shapes: a small yellow square at the top, a large yellow cross at the left and a "
-                        "small green circle at the center.\n");
+  EXPECT_EQ(
+      result.out,
+      "There are three shapes: a small yellow square at the top, a large yellow cross at the left and a "
+      "small green circle at the center.\n");
   EXPECT_EQ(result.err, "");
 }
 
 TEST(Cli, RunInJson) {
-  const auto result = qvl({"run", demo_folder(), "--image", picture(), "--prompt", "How many shapes are there?", "--json"});
+  const auto result =
+      qvl({"run", demo_folder(), "--image", picture(), "--prompt", "How many shapes are there?", "--json"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const Json json = parse_json(result.out, "out");
   EXPECT_EQ(json["text"], "There are three shapes.");
@@ -158,15 +173,17 @@ TEST(Cli, RunInJson) {
   EXPECT_EQ(json["image_tokens"], 576);
   EXPECT_GT(json["prompt_tokens"], 576);
   EXPECT_EQ(json["ids"].size(), 5U);
-  for (const char* stage : {"load", "preprocess", "vision", "first_token", "total"}) EXPECT_GT(json["ms"][stage], 0) << stage;
-  const auto cut = qvl({"run", demo_folder(), "--prompt", "Hello", "--system", "Be brief.", "--max-new-tokens", "2", "--json",
-                        "--threads", "1"});
+  for (const char* stage : {"load", "preprocess", "vision", "first_token", "total"})
+    EXPECT_GT(json["ms"][stage], 0) << stage;
+  const auto cut = qvl({"run", demo_folder(), "--prompt", "Hello", "--system", "Be brief.",
+                        "--max-new-tokens", "2", "--json", "--threads", "1"});
   ASSERT_EQ(cut.exit_code, 0) << cut.err;
   EXPECT_LE(parse_json(cut.out, "out")["ids"].size(), 2U);
 }
 
 TEST(Cli, RunWithoutTheCudaProviderSaysSo) {
-  const auto result = qvl({"run", demo_folder(), "--image", picture(), "--prompt", "Hi", "--provider", "cuda"});
+  const auto result =
+      qvl({"run", demo_folder(), "--image", picture(), "--prompt", "Hi", "--provider", "cuda"});
   if (result.exit_code == 0) GTEST_SKIP() << "this machine has the CUDA provider";
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_NE(result.err.find("CUDA"), std::string::npos) << result.err;
@@ -178,8 +195,9 @@ TEST(Cli, Infer) {
   const std::string out = folder.path() / "out.safetensors";
   const std::vector<std::int64_t> ids{287, 288, 453};
   const std::vector<std::int64_t> mask{1, 1, 1};
-  const std::vector<NamedTensor> tensors{{"input_ids", {DType::i64, {1, 3}, std::as_bytes(std::span(ids))}},
-                                         {"attention_mask", {DType::i64, {1, 3}, std::as_bytes(std::span(mask))}}};
+  const std::vector<NamedTensor> tensors{
+      {"input_ids", {DType::i64, {1, 3}, std::as_bytes(std::span(ids))}},
+      {"attention_mask", {DType::i64, {1, 3}, std::as_bytes(std::span(mask))}}};
   write_safetensors(in, tensors);
   const std::string model = demo_folder() / "shapes_vl_text_fp16.onnx";
   const auto result = qvl({"infer", model, "--inputs", in, "--outputs", out});
@@ -202,7 +220,8 @@ TEST(Cli, Inspect) {
   EXPECT_EQ(json["inputs"], Json::parse(R"([{"name": "input_ids", "dtype": "I64", "shape": ["batch", "seq"]},
                                             {"name": "attention_mask", "dtype": "I64", "shape": ["batch", "seq"]},
                                             {"name": "image_embeds", "dtype": "F16", "shape": ["batch", "seq", 192]}])"));
-  EXPECT_EQ(json["outputs"], Json::parse(R"([{"name": "logits", "dtype": "F16", "shape": ["batch", "seq", 800]}])"));
+  EXPECT_EQ(json["outputs"],
+            Json::parse(R"([{"name": "logits", "dtype": "F16", "shape": ["batch", "seq", 800]}])"));
   EXPECT_EQ(json["ops"]["MatMul"], 4 * 9);
   EXPECT_EQ(json["ops"]["Gemm"], 1);
   EXPECT_GT(json["parameters"], 1000000);
@@ -221,12 +240,16 @@ TEST(Cli, Inspect) {
 TEST(Cli, ArtifactsHaveTheContractsPorts) {
   const Json all = parse_json(qvl({"inspect", demo_folder(), "--json"}).out, "out");
   const Json& vision = all["shapes_vl_vision_672_fp32.onnx"];
-  EXPECT_EQ(vision["inputs"], Json::parse(R"([{"name": "pixel_values", "dtype": "F32", "shape": [1, 3, 672, 672]}])"));
-  EXPECT_EQ(vision["outputs"], Json::parse(R"([{"name": "vision_features", "dtype": "F32", "shape": [576, 192]}])"));
+  EXPECT_EQ(vision["inputs"],
+            Json::parse(R"([{"name": "pixel_values", "dtype": "F32", "shape": [1, 3, 672, 672]}])"));
+  EXPECT_EQ(vision["outputs"],
+            Json::parse(R"([{"name": "vision_features", "dtype": "F32", "shape": [576, 192]}])"));
   EXPECT_EQ(all["shapes_vl_text_fp16.onnx"]["inputs"].size(), 2U);
   const test::TemporaryFolder folder;
-  EXPECT_EQ(qvl({"export", test::demo_checkpoint(), "--out", folder.path(), "--only", "text", "--mask-type", "bool", "--stem", "s"})
-                .exit_code, 0);
+  EXPECT_EQ(qvl({"export", test::demo_checkpoint(), "--out", folder.path(), "--only", "text", "--mask-type",
+                 "bool", "--stem", "s"})
+                .exit_code,
+            0);
   const Json text = parse_json(qvl({"inspect", folder.path() / "s_text_fp16.onnx", "--json"}).out, "out");
   EXPECT_EQ(text["inputs"][1]["dtype"], "BOOL");
 }

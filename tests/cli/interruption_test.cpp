@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/safetensors_writer.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors_writer.h"
 #include "cli/program.h"
 #include "core/json_text.h"
 #include "qwen25vl/tensor_table.h"
@@ -18,10 +18,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The demo checkpoint with a larger vocabulary, so that its export takes long enough to be caught in the middle.
+// The demo checkpoint with a larger vocabulary, so that its export takes long enough to be caught in the
+// middle.
 void write_slow_checkpoint(const fs::path& folder) {
   fs::create_directories(folder);
-  for (const char* file : {"config.json", "tokenizer.json", "preprocessor_config.json", "generation_config.json"}) {
+  for (const char* file :
+       {"config.json", "tokenizer.json", "preprocessor_config.json", "generation_config.json"}) {
     fs::copy(test::demo_checkpoint() / file, folder / file);
   }
   Json config = read_json_file(folder / "config.json");

@@ -19,7 +19,8 @@
 namespace qvl {
 namespace {
 
-// Below this distance between the two highest logits another precision may take the other token (shapes-data/README.md).
+// Below this distance between the two highest logits another precision may take the other token
+// (shapes-data/README.md).
 constexpr double kSafeGap = 0.05;
 
 std::vector<Json> rows_of(const std::string& file) {
@@ -45,9 +46,9 @@ const std::filesystem::path& demo(bool f32) {
   return folder;
 }
 
-// One pass over the prompt with the reference's answer behind it: at every position of the answer the model must prefer
-// the reference's next token, and the end token after the last. That is what greedy decoding does, step by step, at a
-// fraction of the time.
+// One pass over the prompt with the reference's answer behind it: at every position of the answer the model
+// must prefer the reference's next token, and the end token after the last. That is what greedy decoding
+// does, step by step, at a fraction of the time.
 class TeacherForced {
  public:
   explicit TeacherForced(bool f32)
@@ -61,23 +62,26 @@ class TeacherForced {
   std::optional<std::size_t> first_difference(const Json& row) const {
     const auto messages = parse_messages(row["messages"].dump(), "row");
     const std::string picture = messages.front().parts.front().value;
-    const Tensor features = vision_.encode(
-        fixed_size_pixels(read_image(test::data("shapes-data/" + picture)), folder_.picture_size(), folder_.preprocessor()),
-        nullptr);
+    const Tensor features = vision_.encode(fixed_size_pixels(read_image(test::data("shapes-data/" + picture)),
+                                                             folder_.picture_size(), folder_.preprocessor()),
+                                           nullptr);
     const std::int64_t image_token = folder_.config().image_token_id;
     const std::vector<std::int64_t> tokens{features.shape().front()};
-    std::vector<std::int64_t> ids = expand_image_tokens(tokenizer_.encode(render_chat(messages)), tokens, image_token);
+    std::vector<std::int64_t> ids =
+        expand_image_tokens(tokenizer_.encode(render_chat(messages)), tokens, image_token);
     const std::size_t prompt = ids.size();
     const auto answer = row["reference"]["fixed_672"]["ids"].get<std::vector<std::int64_t>>();
     ids.insert(ids.end(), answer.begin(), answer.end());
-    const Tensor input = Tensor::of<std::int64_t>(DType::i64, {1, static_cast<std::int64_t>(ids.size())}, ids);
+    const Tensor input =
+        Tensor::of<std::int64_t>(DType::i64, {1, static_cast<std::int64_t>(ids.size())}, ids);
     Tensor mask(DType::i64, input.shape());
     std::ranges::fill(mask.as<std::int64_t>(), 1);
-    const Tensor embeds = test::image_embeds(input, test::to_floats(features.view()), folder_.config().text.hidden_size,
-                                             image_token, dtype_);
-    const auto logits = test::to_floats(text_.run({{"input_ids", input.view()},
-                                                   {"attention_mask", mask.view()},
-                                                   {"image_embeds", embeds.view()}})
+    const Tensor embeds = test::image_embeds(input, test::to_floats(features.view()),
+                                             folder_.config().text.hidden_size, image_token, dtype_);
+    const auto logits = test::to_floats(text_
+                                            .run({{"input_ids", input.view()},
+                                                  {"attention_mask", mask.view()},
+                                                  {"image_embeds", embeds.view()}})
                                             .front()
                                             .view());
     const auto vocab = static_cast<std::ptrdiff_t>(folder_.config().text.vocab_size);
@@ -171,7 +175,8 @@ TEST(Answers, OfTheTinyCheckpoints) {
       found.push_back(std::max_element(logits.begin(), logits.end()) - logits.begin());
       decoder.append(found.back());
     }
-    EXPECT_EQ(found, golden.inputs()["image_672"]["greedy_24"].get<std::vector<std::int64_t>>()) << checkpoint;
+    EXPECT_EQ(found, golden.inputs()["image_672"]["greedy_24"].get<std::vector<std::int64_t>>())
+        << checkpoint;
   }
 }
 

@@ -1,4 +1,5 @@
-// The three reference artifacts of the tiny checkpoints against the reference implementation (bars: docs/architecture.md).
+// The three reference artifacts of the tiny checkpoints against the reference implementation (bars:
+// docs/architecture.md).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -72,7 +73,8 @@ std::vector<float> last_positions(const std::vector<float>& values, std::size_t 
   return kept;
 }
 
-void expect_f16_close(const std::vector<float>& found, const std::vector<float>& expected, std::size_t vocab) {
+void expect_f16_close(const std::vector<float>& found, const std::vector<float>& expected,
+                      std::size_t vocab) {
   EXPECT_LE(relative_difference(found, expected), kF16Bar);
   EXPECT_EQ(argmax_mismatches(found, expected, vocab, kF16Gap), std::vector<std::size_t>{});
 }
@@ -89,14 +91,16 @@ class Parity : public testing::TestWithParam<std::string> {
     const Tensor ids = batch(golden_.inputs()["text"]["input_ids"]);
     const Tensor mask = batch(golden_.inputs()["text"]["attention_mask"]);
     const Session session(artifact(checkpoint_, "text", f32));
-    return to_floats(session.run({{"input_ids", ids.view()}, {"attention_mask", mask.view()}}).front().view());
+    return to_floats(
+        session.run({{"input_ids", ids.view()}, {"attention_mask", mask.view()}}).front().view());
   }
 
   // The same with pictures, for a case of the golden's JSON whose pictures are all photo-672.
   [[nodiscard]] std::vector<float> picture_logits(const std::string& key, bool f32) const {
     const nlohmann::json& inputs = golden_.inputs()[key];
-    const Tensor ids = batch(inputs["input_ids"].front().is_array() ? inputs["input_ids"]
-                                                                   : nlohmann::json::array({inputs["input_ids"]}));
+    const Tensor ids =
+        batch(inputs["input_ids"].front().is_array() ? inputs["input_ids"]
+                                                     : nlohmann::json::array({inputs["input_ids"]}));
     Tensor mask(DType::i64, ids.shape());
     std::ranges::fill(mask.as<std::int64_t>(), 1);
     if (inputs.contains("attention_mask")) mask = batch(inputs["attention_mask"]);
@@ -106,11 +110,12 @@ class Parity : public testing::TestWithParam<std::string> {
     const Tensor embeds = test::image_embeds(ids, features, config_.text.hidden_size, config_.image_token_id,
                                              f32 ? DType::f32 : DType::f16);
     const Session session(artifact(checkpoint_, "text_with_image", f32));
-    return to_floats(session.run({{"input_ids", ids.view()},
-                                  {"attention_mask", mask.view()},
-                                  {"image_embeds", embeds.view()}})
-                         .front()
-                         .view());
+    return to_floats(
+        session
+            .run(
+                {{"input_ids", ids.view()}, {"attention_mask", mask.view()}, {"image_embeds", embeds.view()}})
+            .front()
+            .view());
   }
 };
 
@@ -119,7 +124,8 @@ TEST_P(Parity, VisionAt672) {
   const Tensor pixels = test::pixel_values("photo-672.png", 672, 672);
   const auto features = session.run({{"pixel_values", pixels.view()}});
   ASSERT_EQ(features.front().shape(), (Shape{576, config_.vision.out_hidden_size}));
-  EXPECT_LE(relative_difference(to_floats(features.front().view()), golden_.floats("vision_672.features")), kF32Bar);
+  EXPECT_LE(relative_difference(to_floats(features.front().view()), golden_.floats("vision_672.features")),
+            kF32Bar);
 }
 
 // Sizes that are no multiples of a window have ragged windows at their edges.
@@ -130,8 +136,11 @@ TEST_P(Parity, VisionAtOtherSizes) {
     std::int64_t height;
   };
   // The last one is below the processor's min_pixels, which enlarges it.
-  for (const auto& [size, width, height] :
-       {Case{"252x420", 252, 420}, {"196x308", 196, 308}, {"364x140", 364, 140}, {"56x56", 56, 56}, {"84x28", 112, 56}}) {
+  for (const auto& [size, width, height] : {Case{"252x420", 252, 420},
+                                            {"196x308", 196, 308},
+                                            {"364x140", 364, 140},
+                                            {"56x56", 56, 56},
+                                            {"84x28", 112, 56}}) {
     const test::TemporaryFolder folder;
     ExportOptions options;
     options.checkpoint = test::data("checkpoints/" + checkpoint_);
@@ -163,7 +172,9 @@ TEST_P(Parity, TextInF16) {
 
 TEST_P(Parity, OnePictureInF32) {
   const auto found = picture_logits("image_672", true);
-  EXPECT_LE(relative_difference(last_positions(found, 1, 16, vocab_), golden_.floats("image_672.logits_last16")), kF32Bar);
+  EXPECT_LE(
+      relative_difference(last_positions(found, 1, 16, vocab_), golden_.floats("image_672.logits_last16")),
+      kF32Bar);
   const auto argmax = golden_.integers("image_672.argmax");
   std::size_t equal = 0;
   for (std::size_t i = 0; i < argmax.size(); ++i) {
@@ -175,13 +186,16 @@ TEST_P(Parity, OnePictureInF32) {
 
 TEST_P(Parity, OnePictureInF16) {
   const auto found = picture_logits("image_672", false);
-  expect_f16_close(last_positions(found, 1, 16, vocab_), golden_.floats("image_672.logits_last16_fp16"), vocab_);
+  expect_f16_close(last_positions(found, 1, 16, vocab_), golden_.floats("image_672.logits_last16_fp16"),
+                   vocab_);
 }
 
 // Row 0: one picture, padded on the left; row 1: the same picture twice.
 TEST_P(Parity, BatchOfPicturesInF32) {
   const auto found = picture_logits("batch_672", true);
-  EXPECT_LE(relative_difference(last_positions(found, 2, 8, vocab_), golden_.floats("batch_672.logits_last8")), kF32Bar);
+  EXPECT_LE(
+      relative_difference(last_positions(found, 2, 8, vocab_), golden_.floats("batch_672.logits_last8")),
+      kF32Bar);
 }
 
 TEST_P(Parity, BatchOfPicturesInF16) {
@@ -191,9 +205,10 @@ TEST_P(Parity, BatchOfPicturesInF16) {
 
 // Padding on the right changes nothing before it.
 TEST_P(Parity, PicturePaddedOnTheRight) {
-  const Tensor ids = batch(nlohmann::json::array({golden_.inputs()["image_672"]["input_ids"].front().is_array()
-                                                      ? golden_.inputs()["image_672"]["input_ids"].front()
-                                                      : golden_.inputs()["image_672"]["input_ids"]}));
+  const Tensor ids =
+      batch(nlohmann::json::array({golden_.inputs()["image_672"]["input_ids"].front().is_array()
+                                       ? golden_.inputs()["image_672"]["input_ids"].front()
+                                       : golden_.inputs()["image_672"]["input_ids"]}));
   const std::int64_t length = ids.shape()[1];
   constexpr std::int64_t kPadding = 5;
   Tensor padded(DType::i64, {1, length + kPadding});
@@ -203,15 +218,19 @@ TEST_P(Parity, PicturePaddedOnTheRight) {
   std::ranges::copy(ids.as<std::int64_t>(), padded.as<std::int64_t>().begin());
   std::fill_n(mask.as<std::int64_t>().begin(), length, 1);
   const auto features = golden_.floats("vision_672.features");
-  const Tensor embeds = test::image_embeds(padded, features, config_.text.hidden_size, config_.image_token_id, DType::f32);
+  const Tensor embeds =
+      test::image_embeds(padded, features, config_.text.hidden_size, config_.image_token_id, DType::f32);
   const Session session(artifact(checkpoint_, "text_with_image", true));
-  auto found = to_floats(session.run({{"input_ids", padded.view()},
-                                      {"attention_mask", mask.view()},
-                                      {"image_embeds", embeds.view()}})
+  auto found = to_floats(session
+                             .run({{"input_ids", padded.view()},
+                                   {"attention_mask", mask.view()},
+                                   {"image_embeds", embeds.view()}})
                              .front()
                              .view());
   found.resize(static_cast<std::size_t>(length) * vocab_);
-  EXPECT_LE(relative_difference(last_positions(found, 1, 16, vocab_), golden_.floats("image_672.logits_last16")), kF32Bar);
+  EXPECT_LE(
+      relative_difference(last_positions(found, 1, 16, vocab_), golden_.floats("image_672.logits_last16")),
+      kF32Bar);
 }
 
 TEST_P(Parity, BooleanMaskGivesTheSame) {
@@ -236,7 +255,9 @@ TEST_P(Parity, BooleanMaskGivesTheSame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, Parity, testing::Values("tiny-tied", "tiny-sharded"),
-                         [](const auto& instance) { return instance.param == "tiny-tied" ? "TinyTied" : "TinySharded"; });
+                         [](const auto& instance) {
+                           return instance.param == "tiny-tied" ? "TinyTied" : "TinySharded";
+                         });
 
 // What PyTorch exported from tiny-tied (tests/data/foreign-onnx) and ours, on the same inputs.
 constexpr double kForeignBar = 1e-4;
@@ -248,7 +269,8 @@ TEST(ForeignExport, VisionIsTheSame) {
   const auto expected = theirs.run({{theirs.inputs().front().name, pixels.view()}});
   const auto found = ours.run({{"pixel_values", pixels.view()}});
   EXPECT_EQ(found.front().shape(), expected.front().shape());
-  EXPECT_LE(relative_difference(to_floats(found.front().view()), to_floats(expected.front().view())), kForeignBar);
+  EXPECT_LE(relative_difference(to_floats(found.front().view()), to_floats(expected.front().view())),
+            kForeignBar);
 }
 
 TEST(ForeignExport, TextIsTheSame) {

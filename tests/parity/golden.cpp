@@ -15,7 +15,8 @@
 
 namespace qvl::test {
 
-Golden::Golden(const std::string& checkpoint) : inputs_(read_json_file(data("goldens/" + checkpoint + ".json"))) {
+Golden::Golden(const std::string& checkpoint)
+    : inputs_(read_json_file(data("goldens/" + checkpoint + ".json"))) {
   const SafetensorsFile file(data("goldens/" + checkpoint + ".safetensors"));
   for (const TensorEntry& entry : file.entries()) {
     const TensorView view = file.tensor(entry);
@@ -36,7 +37,8 @@ Tensor batch(const nlohmann::json& rows) {
     for (const auto& value : row) values.push_back(value.get<std::int64_t>());
   }
   const auto count = static_cast<std::int64_t>(rows.size());
-  return Tensor::of<std::int64_t>(DType::i64, {count, static_cast<std::int64_t>(values.size()) / count}, values);
+  return Tensor::of<std::int64_t>(DType::i64, {count, static_cast<std::int64_t>(values.size()) / count},
+                                  values);
 }
 
 std::vector<float> to_floats(const TensorView& tensor) {
@@ -58,8 +60,8 @@ double relative_difference(const std::vector<float>& found, const std::vector<fl
   return worst / largest;
 }
 
-std::vector<std::size_t> argmax_mismatches(const std::vector<float>& found, const std::vector<float>& expected,
-                                           std::size_t vocab, float gap) {
+std::vector<std::size_t> argmax_mismatches(const std::vector<float>& found,
+                                           const std::vector<float>& expected, std::size_t vocab, float gap) {
   std::vector<std::size_t> mismatches;
   for (std::size_t row = 0; row < expected.size() / vocab; ++row) {
     const auto begin = expected.begin() + static_cast<std::ptrdiff_t>(row * vocab);
@@ -91,8 +93,8 @@ Tensor image_embeds(const Tensor& input_ids, const std::vector<float>& features,
   const auto ids = input_ids.as<std::int64_t>();
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] != image_token_id) continue;
-    std::copy_n(features.begin() + static_cast<std::ptrdiff_t>(row % (features.size() / width) * width), width,
-                wide.as<float>().begin() + static_cast<std::ptrdiff_t>(i * width));
+    std::copy_n(features.begin() + static_cast<std::ptrdiff_t>(row % (features.size() / width) * width),
+                width, wide.as<float>().begin() + static_cast<std::ptrdiff_t>(i * width));
     ++row;
   }
   Tensor result(dtype, wide.shape());

@@ -32,18 +32,20 @@ Tensor batch(const nlohmann::json& rows);
 // Any floating tensor as f32.
 std::vector<float> to_floats(const TensorView& tensor);
 
-// Largest absolute difference divided by the largest absolute value of `expected`. NaN anywhere gives infinity.
+// Largest absolute difference divided by the largest absolute value of `expected`. NaN anywhere gives
+// infinity.
 double relative_difference(const std::vector<float>& found, const std::vector<float>& expected);
 
-// Positions of the logits [rows, vocab] at which the argmax differs although the two highest expected logits are more
-// than `gap` apart.
-std::vector<std::size_t> argmax_mismatches(const std::vector<float>& found, const std::vector<float>& expected,
-                                           std::size_t vocab, float gap);
+// Positions of the logits [rows, vocab] at which the argmax differs although the two highest expected logits
+// are more than `gap` apart.
+std::vector<std::size_t> argmax_mismatches(const std::vector<float>& found,
+                                           const std::vector<float>& expected, std::size_t vocab, float gap);
 
 // The picture of tests/data/images as the fixed-size vision artifact takes it.
 Tensor pixel_values(const std::string& picture, std::int64_t width, std::int64_t height);
 
-// image_embeds [rows, length, hidden] of the given dtype: the features, one after the other, at the image tokens.
+// image_embeds [rows, length, hidden] of the given dtype: the features, one after the other, at the image
+// tokens.
 Tensor image_embeds(const Tensor& input_ids, const std::vector<float>& features, std::int64_t hidden,
                     std::int64_t image_token_id, DType dtype);
 

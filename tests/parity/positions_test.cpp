@@ -20,9 +20,10 @@ TEST(RopeIndex, EqualsTheReferenceOnAllLayouts) {
   ASSERT_EQ(golden["cases"].size(), 40U);
   for (const Json& c : golden["cases"]) {
     std::vector<PatchGrid> pictures;
-    for (const Json& grid : c["grid_thw"]) pictures.push_back({grid[1].get<std::int64_t>(), grid[2].get<std::int64_t>()});
-    const RopeIndex found = rope_index(c["input_ids"].get<Integers>(), c["attention_mask"].get<Integers>(), pictures,
-                                       golden["image_token_id"].get<std::int64_t>(), merge);
+    for (const Json& grid : c["grid_thw"])
+      pictures.push_back({grid[1].get<std::int64_t>(), grid[2].get<std::int64_t>()});
+    const RopeIndex found = rope_index(c["input_ids"].get<Integers>(), c["attention_mask"].get<Integers>(),
+                                       pictures, golden["image_token_id"].get<std::int64_t>(), merge);
     EXPECT_EQ(found.time, c["position_ids"][0].get<Integers>());
     EXPECT_EQ(found.height, c["position_ids"][1].get<Integers>());
     EXPECT_EQ(found.width, c["position_ids"][2].get<Integers>());
@@ -34,7 +35,8 @@ TEST(RopeIndex, EqualsTheReferenceOnPicturesOfTheirOwnSize) {
   const test::Golden golden("tiny-tied");
   const Json& inputs = golden.inputs()["images_native"];
   std::vector<PatchGrid> pictures;
-  for (const Json& grid : inputs["grid_thw"]) pictures.push_back({grid[1].get<std::int64_t>(), grid[2].get<std::int64_t>()});
+  for (const Json& grid : inputs["grid_thw"])
+    pictures.push_back({grid[1].get<std::int64_t>(), grid[2].get<std::int64_t>()});
   const auto ids = inputs["input_ids"].front().is_array() ? inputs["input_ids"].front().get<Integers>()
                                                           : inputs["input_ids"].get<Integers>();
   const ModelConfig config = read_model_config(test::data("checkpoints/tiny-tied/config.json"));
@@ -55,16 +57,16 @@ std::vector<Integers> graph_positions(const Tensor& ids, const Tensor& mask, std
   const Dim seq = Dim::symbol("seq");
   const Value input_ids = graph.input("input_ids", DType::i64, {batch, seq});
   const Value attention_mask = graph.input("attention_mask", DType::i64, {batch, seq});
-  const RopePositions positions =
-      add_rope_positions(graph, input_ids, graph.cast(attention_mask, DType::boolean), image_token_id, options);
+  const RopePositions positions = add_rope_positions(
+      graph, input_ids, graph.cast(attention_mask, DType::boolean), image_token_id, options);
   graph.output(positions.time, "time");
   graph.output(positions.height, "height");
   graph.output(positions.width, "width");
   graph.finish({}).save(folder.path() / "positions.onnx", "positions.onnx_data");
   const Session session(folder.path() / "positions.onnx");
   std::vector<Integers> rows;
-  for (const OutputTensor& output :
-       session.run({{"input_ids", ids.view()}, {"attention_mask", mask.view()}}, {"time", "height", "width"})) {
+  for (const OutputTensor& output : session.run({{"input_ids", ids.view()}, {"attention_mask", mask.view()}},
+                                                {"time", "height", "width"})) {
     rows.emplace_back(output.as<std::int64_t>().begin(), output.as<std::int64_t>().end());
   }
   return rows;
@@ -79,8 +81,8 @@ TEST_P(GraphPositions, EqualTheReference) {
   options.with_image = true;
   for (const std::string key : {"image_672", "batch_672"}) {
     const Json& inputs = golden.inputs()[key];
-    const Tensor ids = test::batch(inputs["input_ids"].front().is_array() ? inputs["input_ids"]
-                                                                         : Json::array({inputs["input_ids"]}));
+    const Tensor ids = test::batch(
+        inputs["input_ids"].front().is_array() ? inputs["input_ids"] : Json::array({inputs["input_ids"]}));
     Tensor mask(DType::i64, ids.shape());
     std::ranges::fill(mask.as<std::int64_t>(), 1);
     if (inputs.contains("attention_mask")) mask = test::batch(inputs["attention_mask"]);
@@ -93,10 +95,12 @@ TEST_P(GraphPositions, EqualTheReference) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, GraphPositions, testing::Values("tiny-tied", "tiny-sharded"),
-                         [](const auto& instance) { return instance.param == "tiny-tied" ? "TinyTied" : "TinySharded"; });
+                         [](const auto& instance) {
+                           return instance.param == "tiny-tied" ? "TinyTied" : "TinySharded";
+                         });
 
-// In the graph every picture has one grid; the host's function, proved above, says what is right for any number of
-// pictures, batches padded on either side, and grids that are not square.
+// In the graph every picture has one grid; the host's function, proved above, says what is right for any
+// number of pictures, batches padded on either side, and grids that are not square.
 TEST(GraphPositionsByHost, AgreeForManyLayouts) {
   constexpr std::int64_t kImage = 7;
   TextGraphOptions options;
@@ -128,8 +132,9 @@ TEST(GraphPositionsByHost, AgreeForManyLayouts) {
     ids.insert(ids.end(), padded.begin(), padded.end());
     masks.insert(masks.end(), mask.begin(), mask.end());
   }
-  const auto found = graph_positions(Tensor::of<std::int64_t>(DType::i64, {24, kLength}, ids),
-                                     Tensor::of<std::int64_t>(DType::i64, {24, kLength}, masks), kImage, options);
+  const auto found =
+      graph_positions(Tensor::of<std::int64_t>(DType::i64, {24, kLength}, ids),
+                      Tensor::of<std::int64_t>(DType::i64, {24, kLength}, masks), kImage, options);
   EXPECT_EQ(found, expected);
 }
 

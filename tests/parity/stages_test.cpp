@@ -15,14 +15,16 @@ namespace {
 constexpr std::int64_t kWidth = 252;
 constexpr std::int64_t kHeight = 420;
 
-// The merge blocks of the picture (row by row numbers) in the reference's window order: windows row by row, ragged ones
-// where they stand. By the definition in get_window_index.
-std::vector<std::int64_t> reference_block_order(std::int64_t rows, std::int64_t columns, std::int64_t window) {
+// The merge blocks of the picture (row by row numbers) in the reference's window order: windows row by row,
+// ragged ones where they stand. By the definition in get_window_index.
+std::vector<std::int64_t> reference_block_order(std::int64_t rows, std::int64_t columns,
+                                                std::int64_t window) {
   std::vector<std::int64_t> order;
   for (std::int64_t top = 0; top < rows; top += window) {
     for (std::int64_t left = 0; left < columns; left += window) {
       for (std::int64_t r = top; r < std::min(rows, top + window); ++r) {
-        for (std::int64_t c = left; c < std::min(columns, left + window); ++c) order.push_back(r * columns + c);
+        for (std::int64_t c = left; c < std::min(columns, left + window); ++c)
+          order.push_back(r * columns + c);
       }
     }
   }
@@ -56,7 +58,8 @@ TEST_P(Stages, HiddenStatesAfterEveryBlock) {
     const auto found = test::to_floats(session.run({{"pixel_values", pixels.view()}}, {key}).front().view());
     std::vector<float> reordered;
     for (const std::int64_t token : reference) {
-      const auto at = static_cast<std::size_t>(layout.block_of_token[static_cast<std::size_t>(token)]) * block_values;
+      const auto at =
+          static_cast<std::size_t>(layout.block_of_token[static_cast<std::size_t>(token)]) * block_values;
       reordered.insert(reordered.end(), found.begin() + static_cast<std::ptrdiff_t>(at),
                        found.begin() + static_cast<std::ptrdiff_t>(at + block_values));
     }
@@ -72,7 +75,9 @@ TEST_P(Stages, PatchesOnTheHostAreTheProcessors) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Checkpoints, Stages, testing::Values("tiny-tied", "tiny-sharded"),
-                         [](const auto& instance) { return instance.param == "tiny-tied" ? "TinyTied" : "TinySharded"; });
+                         [](const auto& instance) {
+                           return instance.param == "tiny-tied" ? "TinyTied" : "TinySharded";
+                         });
 
 }  // namespace
 }  // namespace qvl

@@ -18,7 +18,9 @@ template <class T>
 std::vector<T> random_bits(std::size_t count) {
   std::mt19937 random(7);
   std::vector<T> values(count);
-  for (T& v : values) v = std::bit_cast<T>(static_cast<std::conditional_t<sizeof(T) == 2, std::uint16_t, std::uint32_t>>(random()));
+  for (T& v : values)
+    v = std::bit_cast<T>(
+        static_cast<std::conditional_t<sizeof(T) == 2, std::uint16_t, std::uint32_t>>(random()));
   return values;
 }
 

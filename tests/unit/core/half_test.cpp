@@ -43,7 +43,8 @@ TEST(Half, EveryPatternSurvivesTheRoundTrip) {
 }
 
 TEST(Half, MidpointsRoundToEvenAndNeighboursToTheNearest) {
-  // Between any two consecutive finite values: the midpoint goes to the even one, a step beside it to the nearer.
+  // Between any two consecutive finite values: the midpoint goes to the even one, a step beside it to the
+  // nearer.
   for (unsigned low = 0; low < 0x7bffU; ++low) {
     const double a = half_by_definition(low);
     const double b = half_by_definition(low + 1);
@@ -64,8 +65,8 @@ TEST(Half, BeyondTheRangeIsInfinity) {
 
 TEST(BFloat16, RoundsHalfToEven) {
   EXPECT_EQ(to_bfloat16(1.0F).bits, 0x3f80U);
-  EXPECT_EQ(to_bfloat16(1.00390625F).bits, 0x3f80U);   // 1 + 2^-8: tie, even below
-  EXPECT_EQ(to_bfloat16(1.01171875F).bits, 0x3f82U);   // 1 + 3 x 2^-8: tie, even above
+  EXPECT_EQ(to_bfloat16(1.00390625F).bits, 0x3f80U);  // 1 + 2^-8: tie, even below
+  EXPECT_EQ(to_bfloat16(1.01171875F).bits, 0x3f82U);  // 1 + 3 x 2^-8: tie, even above
   EXPECT_TRUE(std::isnan(to_float(to_bfloat16(NAN))));
   EXPECT_EQ(to_float(BFloat16{0xc040}), -3.0F);
 }

@@ -51,11 +51,15 @@ TEST(StagingFolder, RemovesWhatAKilledRunLeftAndLeavesALivingOneAlone) {
   char c = 0;
   ASSERT_EQ(read(ready[0], &c, 1), 1);
   const fs::path theirs = folder.path() / (".qvl-partial-" + std::to_string(child));
-  { const StagingFolder other(folder.path()); }
+  {
+    const StagingFolder other(folder.path());
+  }
   EXPECT_TRUE(fs::exists(theirs / "half"));
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
-  { const StagingFolder other(folder.path()); }
+  {
+    const StagingFolder other(folder.path());
+  }
   EXPECT_FALSE(fs::exists(theirs));
 }
 

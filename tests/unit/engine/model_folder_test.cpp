@@ -49,9 +49,10 @@ TEST(ModelFolder, RefusesBrokenFolders) {
   exported(folder.path());
   const fs::path manifest = folder.path() / "manifest.json";
   const std::string good = test::read_file(manifest);
-  for (const std::string bad : {"", "[]", "{}", R"({"artifacts": [1]})", R"({"artifacts": [{"artifact": "text"}]})",
-                                R"({"artifacts": [{"artifact": "text", "file": "../x.onnx"}]})",
-                                R"({"artifacts": [{"artifact": "text", "file": "none.onnx"}]})"}) {
+  for (const std::string bad :
+       {"", "[]", "{}", R"({"artifacts": [1]})", R"({"artifacts": [{"artifact": "text"}]})",
+        R"({"artifacts": [{"artifact": "text", "file": "../x.onnx"}]})",
+        R"({"artifacts": [{"artifact": "text", "file": "none.onnx"}]})"}) {
     test::write_file(manifest, bad);
     EXPECT_THROW(ModelFolder(folder.path()), InputError) << bad;
   }

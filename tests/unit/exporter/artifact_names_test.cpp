@@ -8,7 +8,9 @@ namespace qvl {
 namespace {
 
 TEST(ArtifactNames, StemIsThePublishedSizeOrTheFolder) {
-  const auto preset = [](const std::string& name) { return read_model_config(test::data("presets/config-" + name + ".json")); };
+  const auto preset = [](const std::string& name) {
+    return read_model_config(test::data("presets/config-" + name + ".json"));
+  };
   EXPECT_EQ(stem_of("/x/whatever", preset("3b")), "qwen2_5_vl_3b");
   EXPECT_EQ(stem_of("/x/whatever", preset("3b-finetune")), "qwen2_5_vl_3b");
   EXPECT_EQ(stem_of("/x/whatever", preset("7b")), "qwen2_5_vl_7b");
@@ -23,7 +25,8 @@ TEST(ArtifactNames, FilesAreTheContracts) {
   ExportOptions options;
   EXPECT_EQ(file_name(Artifact::vision, "qwen2_5_vl_3b", options), "qwen2_5_vl_3b_vision_672_fp32.onnx");
   EXPECT_EQ(file_name(Artifact::text, "qwen2_5_vl_3b", options), "qwen2_5_vl_3b_text_fp16.onnx");
-  EXPECT_EQ(file_name(Artifact::text_with_image, "qwen2_5_vl_3b", options), "qwen2_5_vl_3b_text_with_image_fp16.onnx");
+  EXPECT_EQ(file_name(Artifact::text_with_image, "qwen2_5_vl_3b", options),
+            "qwen2_5_vl_3b_text_with_image_fp16.onnx");
   EXPECT_EQ(data_file_name("a.onnx"), "a.onnx_data");
   options.image_width_pixels = 252;
   options.image_height_pixels = 420;

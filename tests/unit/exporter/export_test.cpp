@@ -30,15 +30,31 @@ TEST(Export, WritesTheContractsFiles) {
   const fs::path out = folder.path() / "out";
   const ExportResult result = export_checkpoint(options_for(out));
   ASSERT_EQ(result.artifacts.size(), 3U);
-  for (const std::string name : {"tiny_sharded_vision_672_fp32", "tiny_sharded_text_fp16", "tiny_sharded_text_with_image_fp16"}) {
+  for (const std::string name :
+       {"tiny_sharded_vision_672_fp32", "tiny_sharded_text_fp16", "tiny_sharded_text_with_image_fp16"}) {
     EXPECT_TRUE(fs::is_regular_file(out / (name + ".onnx"))) << name;
     EXPECT_TRUE(fs::is_regular_file(out / (name + ".onnx_data"))) << name;
   }
-  for (const std::string name : {"config.json", "tokenizer.json", "generation_config.json", "preprocessor_config.json"}) {
-    EXPECT_EQ(test::read_file(out / name), test::read_file(test::data("checkpoints/tiny-sharded") / name)) << name;
+  for (const std::string name :
+       {"config.json", "tokenizer.json", "generation_config.json", "preprocessor_config.json"}) {
+    EXPECT_EQ(test::read_file(out / name), test::read_file(test::data("checkpoints/tiny-sharded") / name))
+        << name;
   }
-  EXPECT_TRUE(fs::equivalent(out / "tiny_sharded_text_fp16.onnx_data", out / "tiny_sharded_text_with_image_fp16.onnx_data"));
+  EXPECT_TRUE(fs::equivalent(out / "tiny_sharded_text_fp16.onnx_data",
+                             out / "tiny_sharded_text_with_image_fp16.onnx_data"));
   EXPECT_EQ(fs::hard_link_count(out / "tiny_sharded_text_fp16.onnx_data"), 2U);
+}
+
+TEST(Export, CopiesDataWhenAsked) {
+  const test::TemporaryFolder folder;
+  ExportOptions options = options_for(folder.path());
+  options.copy_data = true;
+  options.only = {Artifact::text, Artifact::text_with_image};
+  export_checkpoint(options);
+  const fs::path text = folder.path() / "tiny_sharded_text_fp16.onnx_data";
+  EXPECT_EQ(fs::hard_link_count(text), 1U);
+  EXPECT_EQ(test::read_file(text),
+            test::read_file(folder.path() / "tiny_sharded_text_with_image_fp16.onnx_data"));
 }
 
 TEST(Export, ManifestTellsChecksumsAndWhatTheConversionCost) {
@@ -56,7 +72,8 @@ TEST(Export, ManifestTellsChecksumsAndWhatTheConversionCost) {
   }
   const Json& text = manifest["artifacts"][1];
   EXPECT_EQ(text["artifact"], "text");
-  const auto lm_head = std::ranges::find_if(text["tensors"], [](const Json& t) { return t["name"] == "lm_head.weight"; });
+  const auto lm_head =
+      std::ranges::find_if(text["tensors"], [](const Json& t) { return t["name"] == "lm_head.weight"; });
   ASSERT_NE(lm_head, text["tensors"].end());
   EXPECT_EQ((*lm_head)["source_dtype"], "BF16");
   EXPECT_EQ((*lm_head)["dtype"], "F16");
@@ -75,7 +92,8 @@ TEST(Export, ATiedHeadIsStoredOnce) {
   const Json manifest = read_json_file(folder.path() / "manifest.json");
   std::size_t tables = 0;
   for (const Json& tensor : manifest["artifacts"][0]["tensors"]) {
-    tables += tensor["shape"] == Json::parse("[800, 64]") || tensor["shape"] == Json::parse("[64, 800]") ? 1 : 0;
+    tables +=
+        tensor["shape"] == Json::parse("[800, 64]") || tensor["shape"] == Json::parse("[64, 800]") ? 1 : 0;
   }
   EXPECT_EQ(tables, 1U);
 }
@@ -88,7 +106,8 @@ TEST(Export, RefusesToReplaceWithoutForce) {
   EXPECT_THROW(export_checkpoint(again), InputError);
   again.force = true;
   export_checkpoint(again);
-  EXPECT_EQ(test::read_file(folder.path() / "manifest.json"), before);  // the same bytes: nothing depends on the moment
+  EXPECT_EQ(test::read_file(folder.path() / "manifest.json"),
+            before);  // the same bytes: nothing depends on the moment
 }
 
 TEST(Export, AddsArtifactsToAFolder) {

@@ -15,10 +15,12 @@ void check(std::int64_t rows, std::int64_t columns) {
   std::vector<T> source(static_cast<std::size_t>(rows * columns));
   std::iota(source.begin(), source.end(), T{0});
   std::vector<T> destination(source.size());
-  transpose(std::as_bytes(std::span(source)), std::as_writable_bytes(std::span(destination)), rows, columns, sizeof(T));
+  transpose(std::as_bytes(std::span(source)), std::as_writable_bytes(std::span(destination)), rows, columns,
+            sizeof(T));
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t c = 0; c < columns; ++c) {
-      ASSERT_EQ(destination[static_cast<std::size_t>(c * rows + r)], source[static_cast<std::size_t>(r * columns + c)]);
+      ASSERT_EQ(destination[static_cast<std::size_t>(c * rows + r)],
+                source[static_cast<std::size_t>(r * columns + c)]);
     }
   }
 }

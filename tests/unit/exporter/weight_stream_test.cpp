@@ -31,7 +31,8 @@ void expect_streamed(const std::filesystem::path& folder, DType dtype) {
   const OnnxModel model = build_text_graph(checkpoint.config(), table, options);
   const test::TemporaryFolder out;
   CountingProgress progress;
-  const auto reports = write_external_data(model, checkpoint, table, out.path() / "data", {2, &progress, nullptr});
+  const auto reports =
+      write_external_data(model, checkpoint, table, out.path() / "data", {2, &progress, nullptr});
   const std::string bytes = test::read_file(out.path() / "data");
   ASSERT_EQ(bytes.size(), model.external_size_bytes());
   ASSERT_EQ(reports.size(), model.external_tensors().size());
@@ -48,7 +49,10 @@ void expect_streamed(const std::filesystem::path& folder, DType dtype) {
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < wide.size(); ++i) {
       const std::size_t at = report.transform == Transform::none ? i : (i % columns) * rows + i / columns;
-      wrong += std::memcmp(bytes.data() + report.offset_bytes + at * element, expected.data() + i * element, element) == 0 ? 0 : 1;
+      wrong += std::memcmp(bytes.data() + report.offset_bytes + at * element, expected.data() + i * element,
+                           element) == 0
+                   ? 0
+                   : 1;
     }
     EXPECT_EQ(wrong, 0U) << report.name;
     EXPECT_EQ(report.source_dtype, view.dtype);
@@ -57,8 +61,12 @@ void expect_streamed(const std::filesystem::path& folder, DType dtype) {
   EXPECT_EQ(progress.bytes_, written);
 }
 
-TEST(WeightStream, WritesTheCheckpointsWeightsInF16) { expect_streamed(test::data("checkpoints/tiny-tied"), DType::f16); }
-TEST(WeightStream, WritesTheCheckpointsWeightsInF32) { expect_streamed(test::data("checkpoints/tiny-sharded"), DType::f32); }
+TEST(WeightStream, WritesTheCheckpointsWeightsInF16) {
+  expect_streamed(test::data("checkpoints/tiny-tied"), DType::f16);
+}
+TEST(WeightStream, WritesTheCheckpointsWeightsInF32) {
+  expect_streamed(test::data("checkpoints/tiny-sharded"), DType::f32);
+}
 TEST(WeightStream, WritesBfloat16AsF16) { expect_streamed(test::demo_checkpoint(), DType::f16); }
 
 TEST(WeightStream, StopsWhenCancelledAndLeavesNothing) {
@@ -68,7 +76,8 @@ TEST(WeightStream, StopsWhenCancelledAndLeavesNothing) {
   const test::TemporaryFolder out;
   CancelToken cancel;
   cancel.cancel();
-  EXPECT_THROW(write_external_data(model, checkpoint, table, out.path() / "data", {2, nullptr, &cancel}), Interrupted);
+  EXPECT_THROW(write_external_data(model, checkpoint, table, out.path() / "data", {2, nullptr, &cancel}),
+               Interrupted);
   EXPECT_TRUE(std::filesystem::is_empty(out.path()));
 }
 

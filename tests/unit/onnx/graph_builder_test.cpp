@@ -98,7 +98,8 @@ TEST(GraphBuilder, NamesNodesAfterModules) {
   EXPECT_EQ(g.neg(y).name, "/Neg_output_0");
 }
 
-// A graph of the ops, saved, passes ONNX's checker and strict inference, which agrees with the builder's own shapes.
+// A graph of the ops, saved, passes ONNX's checker and strict inference, which agrees with the builder's own
+// shapes.
 TEST(OnnxModel, PassesTheCheckerAndHasAlignedExternalData) {
   const test::TemporaryFolder folder;
   GraphBuilder g("test");

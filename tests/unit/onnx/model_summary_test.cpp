@@ -9,14 +9,20 @@
 namespace qvl {
 namespace {
 
-// The figures are Python onnx 1.23.2's: onnx.load(FILE), len(graph.node) by op_type, elements of floating initializers.
+// The figures are Python onnx 1.23.2's: onnx.load(FILE), len(graph.node) by op_type, elements of floating
+// initializers.
 TEST(ModelSummary, OfAFileExportedByPyTorch) {
   const ModelSummary summary = summarize_model(test::data("foreign-onnx/resnet.onnx"));
   EXPECT_EQ(summary.opset, 17);
   ASSERT_EQ(summary.inputs.size(), 1U);
   EXPECT_EQ(summary.inputs[0].dtype, "F32");
-  EXPECT_EQ(summary.ops, (std::map<std::string, std::int64_t>{{"Conv", 11}, {"Relu", 9}, {"Identity", 8}, {"Add", 4},
-                                                             {"MaxPool", 1}, {"GlobalAveragePool", 1}, {"Flatten", 1}}));
+  EXPECT_EQ(summary.ops, (std::map<std::string, std::int64_t>{{"Conv", 11},
+                                                              {"Relu", 9},
+                                                              {"Identity", 8},
+                                                              {"Add", 4},
+                                                              {"MaxPool", 1},
+                                                              {"GlobalAveragePool", 1},
+                                                              {"Flatten", 1}}));
   EXPECT_EQ(summary.parameters, 75920);
   EXPECT_EQ(summary.size_bytes, 303680U);
 }

@@ -24,7 +24,8 @@ TEST(PromptLayout, NamesTheTokensThatAreMissing) {
   EXPECT_NO_THROW(require_chat_tokens(Tokenizer::parse(file, "t"), config, "t"));
   std::string renamed = file;
   const std::string token = "<|image_pad|>";
-  for (std::size_t at = renamed.find(token); at != std::string::npos; at = renamed.find(token, at)) renamed[at + 2] = 'X';
+  for (std::size_t at = renamed.find(token); at != std::string::npos; at = renamed.find(token, at))
+    renamed[at + 2] = 'X';
   ModelConfig other = config;
   other.vision_start_token_id = 5;
   try {

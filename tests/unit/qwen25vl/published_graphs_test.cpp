@@ -1,4 +1,5 @@
-// The graphs of every published size, built without weights: they pass ONNX's checker and strict shape inference.
+// The graphs of every published size, built without weights: they pass ONNX's checker and strict shape
+// inference.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,7 +21,8 @@ class PublishedGraphs : public testing::TestWithParam<std::string> {
   const TensorTable table_{config_};
   const test::TemporaryFolder folder_;
 
-  // Saves the graph beside a data file of the right length without content, checks it, and tells what it holds.
+  // Saves the graph beside a data file of the right length without content, checks it, and tells what it
+  // holds.
   ModelSummary check(const OnnxModel& model) const {
     const auto path = folder_.path() / "m.onnx";
     test::write_file(folder_.path() / "m.onnx_data", "");
@@ -45,7 +47,8 @@ class PublishedGraphs : public testing::TestWithParam<std::string> {
 TEST_P(PublishedGraphs, Vision) {
   const ModelSummary summary = check(build_vision_graph(config_, table_, {}));
   expect_all_tensors(summary, ModelPart::vision);
-  EXPECT_EQ(summary.outputs[0].shape, (std::vector<std::string>{"576", std::to_string(config_.text.hidden_size)}));
+  EXPECT_EQ(summary.outputs[0].shape,
+            (std::vector<std::string>{"576", std::to_string(config_.text.hidden_size)}));
 }
 
 TEST_P(PublishedGraphs, VisionWithRaggedWindows) {

@@ -59,7 +59,8 @@ TEST(TensorTable, TransposesMatricesAndFlattensThePatchEmbedding) {
 }
 
 TEST(TensorTable, FitsTheFixtures) {
-  for (const auto& folder : {test::data("checkpoints/tiny-tied"), test::data("checkpoints/tiny-sharded"), test::demo_checkpoint()}) {
+  for (const auto& folder : {test::data("checkpoints/tiny-tied"), test::data("checkpoints/tiny-sharded"),
+                             test::demo_checkpoint()}) {
     const Checkpoint checkpoint = Checkpoint::open(folder);
     EXPECT_TRUE(TensorTable(checkpoint.config()).compare(checkpoint).empty()) << folder;
   }
@@ -79,8 +80,11 @@ TEST(TensorTable, ReportsAllProblemsAtOnce) {
     FAIL();
   } catch (const InputError& error) {
     const std::string what = error.what();
-    EXPECT_NE(what.find("model.layers.3.self_attn.q_proj.weight: missing; [64, 64] is expected"), std::string::npos) << what;
-    EXPECT_NE(what.find("model.layers.0.mlp.up_proj.weight: has the shape [160, 64]; [161, 64] is expected"), std::string::npos);
+    EXPECT_NE(what.find("model.layers.3.self_attn.q_proj.weight: missing; [64, 64] is expected"),
+              std::string::npos)
+        << what;
+    EXPECT_NE(what.find("model.layers.0.mlp.up_proj.weight: has the shape [160, 64]; [161, 64] is expected"),
+              std::string::npos);
     EXPECT_NE(what.find("visual.blocks.2.norm1.weight: not part of the model"), std::string::npos);
   }
 }

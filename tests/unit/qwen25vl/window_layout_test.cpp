@@ -18,7 +18,8 @@ TEST(WindowLayout, WholeWindowsAreOneGroup) {
 }
 
 TEST(WindowLayout, RaggedWindowsAreGroupsOfTheirOwn) {
-  // 15 x 9 merge blocks: 3 x 2 whole windows, 3 of 4 x 1 at the right, 2 of 3 x 4 at the bottom, 3 x 1 in the corner.
+  // 15 x 9 merge blocks: 3 x 2 whole windows, 3 of 4 x 1 at the right, 2 of 3 x 4 at the bottom, 3 x 1 in the
+  // corner.
   EXPECT_EQ(WindowLayout({30, 18}, VisionConfig{}).groups, (Groups{{6, 64}, {3, 16}, {2, 48}, {1, 12}}));
   // Smaller than a window.
   EXPECT_EQ(WindowLayout({2, 6}, VisionConfig{}).groups, (Groups{{1, 12}}));

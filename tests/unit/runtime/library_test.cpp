@@ -22,7 +22,7 @@ void touch(const fs::path& path) {
 }
 
 // Finds nothing anywhere.
-LibrarySearch search_in_vain() { return {"", "", "", "libonnxruntime-that-nobody-has.so.1"}; }
+LibrarySearch search_in_vain() { return {"", "", "", "", "libonnxruntime-that-nobody-has.so.1"}; }
 
 TEST(LibrarySearch, TakesThePlacesInOrder) {
   const test::TemporaryFolder folder;
@@ -115,6 +115,12 @@ TEST(RuntimeLibrary, SaysWhichVersionItFoundAndWhichItNeeds) {
     EXPECT_TRUE(says(message_for_fake(std::string("fake_runtime_") + version),
                      std::string("is version ") + version, "at least 1.21 is needed"));
   }
+}
+
+TEST(RuntimeLibrary, AnOldLibraryPrintsNothing) {
+  ::testing::internal::CaptureStderr();
+  (void)message_for_fake("fake_runtime_1.20.9");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(RuntimeLibrary, AnotherLibraryOfThatNameIsAMachineError) {

@@ -18,7 +18,8 @@ struct Vocabulary {
   std::vector<BytePairEncoder::Merge> merges;
 };
 
-// Random merges that build on each other, for texts of the first few letters. `shuffled` results are not in order of rank.
+// Random merges that build on each other, for texts of the first few letters. `shuffled` results are not in
+// order of rank.
 Vocabulary random_vocabulary(unsigned seed, std::uint32_t letters, std::size_t count, bool shuffled) {
   std::mt19937 random(seed);
   Vocabulary vocabulary;

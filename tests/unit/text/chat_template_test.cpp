@@ -21,7 +21,8 @@ TEST(ChatTemplate, EqualsTheReference) {
 
 TEST(ChatTemplate, NumbersPicturesThroughTheChat) {
   const ChatPart picture{ChatPart::Kind::image, "a.png"};
-  const std::vector<ChatMessage> messages{{"user", {picture, {ChatPart::Kind::text, "x"}, picture}}, {"critic", {picture}}};
+  const std::vector<ChatMessage> messages{{"user", {picture, {ChatPart::Kind::text, "x"}, picture}},
+                                          {"critic", {picture}}};
   EXPECT_EQ(render_chat(messages, {false, true}),
             "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
             "<|im_start|>user\nPicture 1: <|vision_start|><|image_pad|><|vision_end|>x"
@@ -34,7 +35,8 @@ TEST(ParseMessages, KeepsPicturesInOrder) {
   const std::vector<ChatMessage> messages = parse_messages(
       R"({"model": "x", "messages": [{"role": "user", "content": [
            {"type": "image", "image": "images/e000.jpg"}, {"type": "text", "text": "or"},
-           {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}, {"type": "image_url", "image_url": "u"},
+           {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}},
+           {"type": "image_url", "image_url": "u"},
            {"type": "image"}, {"image": "i"}, {"text": "t"}]},
          {"role": "assistant", "content": "Yes."}]})",
       "request");
@@ -59,15 +61,19 @@ TEST(ParseMessages, NamesTheMessageAndTheField) {
     return "no error";
   };
   EXPECT_EQ(error_of("3"), "chat: the top level must be an array of messages, not a number");
-  EXPECT_EQ(error_of("{}"), "chat: the top level must be an array of messages, or an object with `messages`, not an object");
+  EXPECT_EQ(error_of("{}"),
+            "chat: the top level must be an array of messages, or an object with `messages`, not an object");
   EXPECT_EQ(error_of(R"({"messages": null})"), "chat: messages must be an array of messages, not null");
   EXPECT_EQ(error_of("[1]"), "chat: messages[0] must be an object with `role` and `content`, not a number");
   EXPECT_EQ(error_of(R"([{"content": ""}])"), "chat: messages[0].role is missing");
-  EXPECT_EQ(error_of(R"([{"role": 1, "content": ""}])"), "chat: messages[0].role must be a string, not a number");
-  EXPECT_EQ(error_of(R"([{"role": "user", "content": ""}, {"role": "user"}])"), "chat: messages[1].content is missing");
+  EXPECT_EQ(error_of(R"([{"role": 1, "content": ""}])"),
+            "chat: messages[0].role must be a string, not a number");
+  EXPECT_EQ(error_of(R"([{"role": "user", "content": ""}, {"role": "user"}])"),
+            "chat: messages[1].content is missing");
   EXPECT_EQ(error_of(R"([{"role": "user", "content": null}])"),
             "chat: messages[0].content must be a string or an array of parts, not null");
-  EXPECT_EQ(error_of(R"([{"role": "user", "content": [{"type": "text"}]}])"), "chat: messages[0].content[0].text is missing");
+  EXPECT_EQ(error_of(R"([{"role": "user", "content": [{"type": "text"}]}])"),
+            "chat: messages[0].content[0].text is missing");
   EXPECT_EQ(error_of(R"([{"role": "user", "content": ["x"]}])"),
             "chat: messages[0].content[0] must be an object with `type`, not a string");
   EXPECT_EQ(error_of(R"([{"role": "user", "content": [{"type": "video", "video": "v"}]}])"),

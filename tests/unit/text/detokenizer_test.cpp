@@ -50,7 +50,8 @@ TEST(Detokenizer, EqualsDecodingAllAtOnce) {
       // Continuation bytes are rare in random ids: take many ids from the bytes of a few characters.
       const std::vector<TokenId> favourites = tokenizer.encode("🦜你é\u07FF\U0010FFFF");
       for (TokenId& id : ids) {
-        id = random() % 3 == 0 ? static_cast<TokenId>(random() % (size + 5)) - 2 : favourites[random() % favourites.size()];
+        id = random() % 3 == 0 ? static_cast<TokenId>(random() % (size + 5)) - 2
+                               : favourites[random() % favourites.size()];
       }
       ASSERT_EQ(stream(tokenizer, ids, false), tokenizer.decode(ids, false));
       ASSERT_EQ(stream(tokenizer, ids, true), tokenizer.decode(ids, true));

@@ -55,12 +55,17 @@ class RandomText {
 
  private:
   char32_t character() {
-    static constexpr std::u32string_view kTricky = U"\r\n\t  '\u00a0\u2028\u3000\u180e\u200b\u017f\u212asSdDmMtTlLrReEvV19.-";
+    static constexpr std::u32string_view kTricky =
+        U"\r\n\t  '\u00a0\u2028\u3000\u180e\u200b\u017f\u212asSdDmMtTlLrReEvV19.-";
     switch (random_() % 4) {
-      case 0: return kTricky[random_() % kTricky.size()];
-      case 1: return static_cast<char32_t>(0x20 + random_() % 0x60);
-      case 2: return known(0x3100);
-      default: return known(0x30000);
+      case 0:
+        return kTricky[random_() % kTricky.size()];
+      case 1:
+        return static_cast<char32_t>(0x20 + random_() % 0x60);
+      case 2:
+        return known(0x3100);
+      default:
+        return known(0x30000);
     }
   }
   char32_t known(char32_t end) {
@@ -98,7 +103,8 @@ TEST(Qwen2Splitter, EqualsPcre2OnEveryCharacter) {
 TEST(Qwen2Splitter, SplitsAsThePatternSays) {
   EXPECT_EQ(by_hand("Hello, world's  end!\n\n 12"),
             (Pieces{"Hello", ",", " world", "'s", " ", " end", "!\n\n", " ", "1", "2"}));
-  EXPECT_EQ(by_hand("don'T'ſx 'LL\tgo  \r\n  x   "), (Pieces{"don", "'T", "'ſ", "x", " '", "LL", "\tgo", "  \r\n", " ", " x", "   "}));
+  EXPECT_EQ(by_hand("don'T'ſx 'LL\tgo  \r\n  x   "),
+            (Pieces{"don", "'T", "'ſ", "x", " '", "LL", "\tgo", "  \r\n", " ", " x", "   "}));
   EXPECT_EQ(by_hand("averyverylongwordindeed你好мир"), (Pieces{"averyverylongwordindeed你好мир"}));
 }
 
@@ -123,9 +129,11 @@ TEST(RegexSplitter, ScriptsAreNotScriptExtensions) {
 }
 
 TEST(RegexSplitter, RefusesWhatTheEnginesReadDifferently) {
-  for (const char* pattern : {"^a", "a$", "\\ba", "\\w+", "(a)\\1", "(?m:a)", "(?<n>a)", "(?R)", "[[:alpha:]]", "[a&&b]", "[a[b]]",
-                              "\\h", "a{,3}", "a{3,1}", "{2}", "a{2}+", "a**", "\\p{Foo}", "\\pL", "\\x{41}", "\\xff", "a\\", "[a",
-                              "[]a]", "(*ACCEPT)", "(?#x)", "\\C", "\\Qa\\E", "\\u0041", "a{99999999}", "((((((a", "a)"}) {
+  for (const char* pattern :
+       {"^a",          "a$",       "\\ba",   "\\w+",    "(a)\\1",  "(?m:a)",      "(?<n>a)", "(?R)",
+        "[[:alpha:]]", "[a&&b]",   "[a[b]]", "\\h",     "a{,3}",   "a{3,1}",      "{2}",     "a{2}+",
+        "a**",         "\\p{Foo}", "\\pL",   "\\x{41}", "\\xff",   "a\\",         "[a",      "[]a]",
+        "(*ACCEPT)",   "(?#x)",    "\\C",    "\\Qa\\E", "\\u0041", "a{99999999}", "((((((a", "a)"}) {
     EXPECT_THROW(RegexSplitter(pattern, "test"), InputError) << pattern;
   }
 }

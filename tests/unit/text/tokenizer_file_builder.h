@@ -9,7 +9,8 @@
 
 namespace qvl::test {
 
-// The letter of a byte is its id; then "th" 256, "the" 257, "Ġt" 258; "<|end|>" 259 is special, "<tool>" 260 is not.
+// The letter of a byte is its id; then "th" 256, "the" 257, "Ġt" 258; "<|end|>" 259 is special, "<tool>" 260
+// is not.
 inline nlohmann::json small_tokenizer() {
   nlohmann::json vocab;
   for (int byte = 0; byte < 256; ++byte) {
@@ -20,8 +21,8 @@ inline nlohmann::json small_tokenizer() {
   vocab["the"] = 257;
   vocab["\u0120t"] = 258;
   const auto added = [](const char* content, int id, bool special) {
-    return nlohmann::json{{"id", id},         {"content", content},  {"single_word", false}, {"lstrip", false},
-                          {"rstrip", false},  {"normalized", false}, {"special", special}};
+    return nlohmann::json{{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
+                          {"rstrip", false}, {"normalized", false}, {"special", special}};
   };
   const nlohmann::json byte_level{
       {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", false}};

@@ -34,7 +34,9 @@ std::string error_without(const std::string& parent, const std::string& name) {
 
 #define EXPECT_SAYS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
 
-TEST(TokenizerFile, TheSmallTokenizerIsFine) { EXPECT_EQ(error_of(test::small_tokenizer().dump()), "no error"); }
+TEST(TokenizerFile, TheSmallTokenizerIsFine) {
+  EXPECT_EQ(error_of(test::small_tokenizer().dump()), "no error");
+}
 
 TEST(TokenizerFile, NamesTheFileAndTheField) {
   EXPECT_EQ(error_with("/model/type", "Unigram"), "broken.json: model.type must be \"BPE\", not \"Unigram\"");
@@ -62,12 +64,14 @@ TEST(TokenizerFile, RefusesWrongIds) {
 
 TEST(TokenizerFile, RefusesWrongMerges) {
   EXPECT_SAYS(error_with("/model/merges", "t h"), "model.merges must be an array");
-  EXPECT_SAYS(error_with("/model/merges/1", "t"), "model.merges[1] must be \"a b\" or [\"a\", \"b\"], not \"t\"");
+  EXPECT_SAYS(error_with("/model/merges/1", "t"),
+              "model.merges[1] must be \"a b\" or [\"a\", \"b\"], not \"t\"");
   EXPECT_SAYS(error_with("/model/merges/1", "t h e"), "model.merges[1]");
   EXPECT_SAYS(error_with("/model/merges/1", 7), "model.merges[1]");
   EXPECT_SAYS(error_with("/model/merges/1", {"t", "h", "e"}), "model.merges[1]");
   EXPECT_SAYS(error_with("/model/merges/1", {"t", 3}), "model.merges[1]");
-  EXPECT_SAYS(error_with("/model/merges/1", "q zz"), "model.merges[1] needs the token \"zz\", which is not in model.vocab");
+  EXPECT_SAYS(error_with("/model/merges/1", "q zz"),
+              "model.merges[1] needs the token \"zz\", which is not in model.vocab");
   EXPECT_SAYS(error_with("/model/merges/1", "q z"), "needs the token \"qz\"");
 }
 
@@ -82,14 +86,17 @@ TEST(TokenizerFile, RefusesOtherNormalizers) {
 TEST(TokenizerFile, RefusesOtherPreTokenizers) {
   const std::string split = "/pre_tokenizer/pretokenizers/0";
   const std::string bytes = "/pre_tokenizer/pretokenizers/1";
-  EXPECT_SAYS(error_with("/pre_tokenizer", nullptr), "pre_tokenizer must be an object of type ByteLevel, not null");
+  EXPECT_SAYS(error_with("/pre_tokenizer", nullptr),
+              "pre_tokenizer must be an object of type ByteLevel, not null");
   EXPECT_SAYS(error_with("/pre_tokenizer", {{"type", "Metaspace"}}), "not \"Metaspace\"");
   EXPECT_SAYS(error_with("/pre_tokenizer/pretokenizers", Json::array()), "pre_tokenizer.pretokenizers");
-  EXPECT_SAYS(error_with(split + "/behavior", "Removed"), "pretokenizers[0].behavior must be \"Isolated\", not \"Removed\"");
+  EXPECT_SAYS(error_with(split + "/behavior", "Removed"),
+              "pretokenizers[0].behavior must be \"Isolated\", not \"Removed\"");
   EXPECT_SAYS(error_with(split + "/invert", true), "pretokenizers[0].invert must be false, not true");
   EXPECT_SAYS(error_with(split + "/pattern", {{"String", " "}}), "pretokenizers[0].pattern");
   EXPECT_SAYS(error_with(split + "/type", "Digits"), "pretokenizers[0].type");
-  EXPECT_SAYS(error_with(bytes + "/add_prefix_space", true), "pretokenizers[1].add_prefix_space must be false");
+  EXPECT_SAYS(error_with(bytes + "/add_prefix_space", true),
+              "pretokenizers[1].add_prefix_space must be false");
   EXPECT_SAYS(error_with(bytes + "/use_regex", true), "pretokenizers[1].use_regex must be false");
   EXPECT_SAYS(error_with(bytes + "/use_regex", "no"), "pretokenizers[1].use_regex must be true or false");
   EXPECT_SAYS(error_with(split + "/pattern/Regex", "(a"), "does not compile");
@@ -98,7 +105,8 @@ TEST(TokenizerFile, RefusesOtherPreTokenizers) {
 }
 
 TEST(TokenizerFile, RefusesOtherProcessorsAndDecoders) {
-  EXPECT_SAYS(error_with("/post_processor", {{"type", "TemplateProcessing"}}), "post_processor.type must be \"ByteLevel\"");
+  EXPECT_SAYS(error_with("/post_processor", {{"type", "TemplateProcessing"}}),
+              "post_processor.type must be \"ByteLevel\"");
   EXPECT_SAYS(error_with("/decoder", nullptr), "decoder must be an object of type ByteLevel, not null");
   EXPECT_SAYS(error_with("/decoder/type", "WordPiece"), "decoder.type");
 }
@@ -106,9 +114,11 @@ TEST(TokenizerFile, RefusesOtherProcessorsAndDecoders) {
 TEST(TokenizerFile, RefusesWrongAddedTokens) {
   EXPECT_SAYS(error_with("/added_tokens", Json::object()), "added_tokens must be an array");
   EXPECT_SAYS(error_with("/added_tokens/1", "x"), "added_tokens[1] must be an object");
-  EXPECT_SAYS(error_with("/added_tokens/1/id", 300), "added_tokens[1].id must be 260 (the next free id; ids have no gaps), not 300");
+  EXPECT_SAYS(error_with("/added_tokens/1/id", 300),
+              "added_tokens[1].id must be 260 (the next free id; ids have no gaps), not 300");
   EXPECT_SAYS(error_with("/added_tokens/1/id", -1), "added_tokens[1].id must be 260");
-  EXPECT_SAYS(error_with("/added_tokens/1/content", "the"), "added_tokens[1].id must be 257 (the id of this token in model.vocab)");
+  EXPECT_SAYS(error_with("/added_tokens/1/content", "the"),
+              "added_tokens[1].id must be 257 (the id of this token in model.vocab)");
   EXPECT_SAYS(error_with("/added_tokens/1/content", "<|end|>"), "added_tokens[1]");
   EXPECT_SAYS(error_with("/added_tokens/1/content", ""), "added_tokens[1].content");
   EXPECT_SAYS(error_with("/added_tokens/1/content", std::string(5000, 'x')), "added_tokens[1].content");
@@ -125,7 +135,8 @@ TEST(TokenizerFile, RefusesWhatIsNotAnObject) {
   EXPECT_SAYS(error_of(""), "broken.json is not valid JSON");
   EXPECT_SAYS(error_of("{\"model\": \"\\ud800\"}"), "broken.json is not valid JSON");
   const std::string whole = test::small_tokenizer().dump();
-  for (std::size_t cut = 0; cut < whole.size(); cut += 97) EXPECT_NE(error_of(whole.substr(0, cut)), "no error");
+  for (std::size_t cut = 0; cut < whole.size(); cut += 97)
+    EXPECT_NE(error_of(whole.substr(0, cut)), "no error");
 }
 
 TEST(TokenizerFile, ShortensWhatItQuotes) {

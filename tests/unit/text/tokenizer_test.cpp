@@ -64,8 +64,10 @@ Json variant_file(const Json& variant) {
   Json& model = file["model"];
   if (variant.contains("ignore_merges")) model["ignore_merges"] = variant["ignore_merges"];
   Json& merges = model["merges"];
-  if (variant.contains("drop_merges")) merges.erase(std::find(merges.begin(), merges.end(), variant["drop_merges"]));
-  if (variant.contains("repeat_merge")) merges.push_back(Json(merges[variant["repeat_merge"].get<std::size_t>()]));
+  if (variant.contains("drop_merges"))
+    merges.erase(std::find(merges.begin(), merges.end(), variant["drop_merges"]));
+  if (variant.contains("repeat_merge"))
+    merges.push_back(Json(merges[variant["repeat_merge"].get<std::size_t>()]));
   if (variant.contains("added")) {
     for (const Json& token : variant["added"]) file["added_tokens"].push_back(token);
   }
@@ -114,7 +116,8 @@ TEST(Tokenizer, KnowsItsTokens) {
 TEST(Tokenizer, DropsIdsThatDoNotExist) {
   const Tokenizer tokenizer = Tokenizer::parse(test::small_tokenizer().dump(), "small");
   EXPECT_EQ(tokenizer.decode(Ids{257, 999999, -3, 97}, false), "thea");
-  EXPECT_EQ(tokenizer.decode(Ids{0xE4, 97, 0xE4, 0xBD, 259, 0xE4, 0xBD, 0xA0}, false), "\uFFFDa\uFFFD<|end|>你");
+  EXPECT_EQ(tokenizer.decode(Ids{0xE4, 97, 0xE4, 0xBD, 259, 0xE4, 0xBD, 0xA0}, false),
+            "\uFFFDa\uFFFD<|end|>你");
   EXPECT_EQ(tokenizer.decode(Ids{0xE4, 0xBD, 259, 0xA0}, true), "你");
 }
 

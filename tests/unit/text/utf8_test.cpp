@@ -13,18 +13,22 @@ TEST(Utf8, TellsValidFromInvalid) {
   for (const char* text : {"", "a", "é", "\u07FF\u0800", "\uD7FF\uE000\uFFFF", "\U00010000\U0010FFFF"}) {
     EXPECT_EQ(valid_utf8_prefix(text), std::string_view(text).size()) << text;
   }
-  for (const char* text : {"\x80", "\xC0\xAF", "\xC1\x80", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
-                           "\xF5\x80\x80\x80", "\xFF", "\xE4\xBD", "\xC3"}) {
+  for (const char* text : {"\x80", "\xC0\xAF", "\xC1\x80", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
+                           "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE4\xBD", "\xC3"}) {
     EXPECT_EQ(valid_utf8_prefix(std::string("123456789ab") + text), 11U) << text;
   }
 }
 
-// The examples of the Unicode standard, section 3.9, "U+FFFD Substitution of Maximal Subparts" (tables 3-8 to 3-11).
+// The examples of the Unicode standard, section 3.9, "U+FFFD Substitution of Maximal Subparts" (tables 3-8 to
+// 3-11).
 TEST(Utf8, ReplacesMaximalSubparts) {
   const std::string r(kReplacementCharacter);
-  EXPECT_EQ(replace_invalid_utf8("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41"), r + r + r + r + r + r + r + r + "A");
-  EXPECT_EQ(replace_invalid_utf8("\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41"), r + r + r + r + r + r + r + r + "A");
-  EXPECT_EQ(replace_invalid_utf8("\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42"), r + r + r + r + r + "A" + r + r + "B");
+  EXPECT_EQ(replace_invalid_utf8("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41"),
+            r + r + r + r + r + r + r + r + "A");
+  EXPECT_EQ(replace_invalid_utf8("\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41"),
+            r + r + r + r + r + r + r + r + "A");
+  EXPECT_EQ(replace_invalid_utf8("\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42"),
+            r + r + r + r + r + "A" + r + r + "B");
   EXPECT_EQ(replace_invalid_utf8("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41"), r + r + r + r + "A");
 }
 
