@@ -40,8 +40,8 @@ describe() {
   esac
 }
 
-build() { # PRESET
-  cmake --preset "$1" -DQVL_WERROR=ON >/dev/null && cmake --build --preset "$1"
+build() { # PRESET [TARGET]
+  cmake --preset "$1" -DQVL_WERROR=ON >/dev/null && cmake --build --preset "$1" --target "${2:-all}"
 }
 
 run_format() { scripts/format.sh --check; }
@@ -50,7 +50,7 @@ run_layers() { tests/layers.sh --self-test && tests/layers.sh; }
 
 run_release() { build release && ctest --test-dir build/release -j2 --output-on-failure --no-tests=error; }
 
-run_asan() { build asan && ctest --test-dir build/asan -L unit -j2 --output-on-failure --no-tests=error; }
+run_asan() { build asan unit_tests && ctest --test-dir build/asan -L unit -j2 --output-on-failure --no-tests=error; }
 
 run_fuzz() { scripts/fuzz.sh 30; }
 

@@ -22,7 +22,7 @@ struct ExportOptions {
   std::filesystem::path checkpoint;
   // The model folder; made when missing.
   std::filesystem::path out;
-  // Which artifacts; empty means all three. Others that `out` holds already are kept.
+  // Which artifacts; empty means all three. Others of the same checkpoint that `out` holds already are kept.
   std::vector<Artifact> only;
   // The fixed picture size in pixels; both must be multiples of 28 (patch size x merge size).
   std::int64_t image_width_pixels = 672;
@@ -35,8 +35,9 @@ struct ExportOptions {
   // Equal data files are hard links of one file where the file system has them. Some loaders refuse hard
   // links (recent releases of Python's onnx package among them); true writes copies.
   bool copy_data = false;
-  bool force = false;                   // replace files that are there
-  int threads = 0;                      // 0: one per processor
+  // Replace files that are there, and drop artifacts of another checkpoint.
+  bool force = false;
+  int threads = 0;                      // 0: one per processor; at most 8 work
   Progress* progress = nullptr;         // may be null; must outlive the call
   const CancelToken* cancel = nullptr;  // may be null; must outlive the call
 };
@@ -51,6 +52,7 @@ struct ExportedArtifact {
 struct ExportResult {
   std::vector<ExportedArtifact> artifacts;
   std::uint64_t overflowed = 0;  // weights beyond f16's range, stored as ±65504; which ones: manifest.json
+  std::uint64_t not_finite = 0;  // infinities and NaNs that the checkpoint holds; the artifacts hold them too
   std::uint64_t subnormal = 0;   // non-zero weights that became subnormal or zero in f16
 };
 

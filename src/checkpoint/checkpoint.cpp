@@ -157,19 +157,29 @@ const TensorEntry* Checkpoint::find(std::string_view name) const {
   return found == tensors_.end() ? nullptr : &at(found->second);
 }
 
-TensorView Checkpoint::view(std::string_view name) const {
+const Checkpoint::Location& Checkpoint::location(std::string_view name) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
     throw InputError(
         fmt::format("the checkpoint in {} has no tensor {}", folder_.string(), quote_for_message(name)));
   }
-  return shards_[found->second.shard].tensor(at(found->second));
+  return found->second;
 }
 
-void Checkpoint::release(const TensorView& view) const noexcept {
-  const auto shard = std::find_if(shards_.begin(), shards_.end(),
-                                  [&](const SafetensorsFile& file) { return file.holds(view); });
-  if (shard != shards_.end()) shard->release(view);
+TensorView Checkpoint::view(std::string_view name) const {
+  const Location& where = location(name);
+  return shards_[where.shard].tensor(at(where));
+}
+
+void Checkpoint::read(std::string_view name, std::uint64_t offset_bytes,
+                      std::span<std::byte> destination) const {
+  const Location& where = location(name);
+  const TensorEntry& entry = at(where);
+  if (offset_bytes > entry.size_bytes() || destination.size() > entry.size_bytes() - offset_bytes) {
+    throw UsageError(fmt::format("{} bytes from byte {} of {}, which has {}", destination.size(),
+                                 offset_bytes, quote_for_message(name), entry.size_bytes()));
+  }
+  shards_[where.shard].read(entry, offset_bytes, destination);
 }
 
 std::uint64_t Checkpoint::size_bytes() const noexcept {

@@ -44,8 +44,10 @@ class Checkpoint {
   // By canonical name. Views live as long as this object (moved or not). Throws InputError when there is no
   // such tensor.
   [[nodiscard]] TensorView view(std::string_view name) const;
-  // The view's memory is not needed any more. Views of other origin are left alone.
-  void release(const TensorView& view) const noexcept;
+  // Copies a part of a tensor's bytes without mapping them, for weights that are read through once. By
+  // canonical name. Throws InputError when there is no such tensor, UsageError when the part does not lie in
+  // it.
+  void read(std::string_view name, std::uint64_t offset_bytes, std::span<std::byte> destination) const;
 
   // Not part of the checkpoint, and harmless; for a warning.
   [[nodiscard]] const std::vector<UnindexedTensor>& unindexed() const noexcept { return unindexed_; }
@@ -63,6 +65,7 @@ class Checkpoint {
   void open_shards(const std::filesystem::path& index);
   // Enters a tensor under its canonical name.
   void place(const std::string& name, const Location& location, ConfigProblems& problems);
+  [[nodiscard]] const Location& location(std::string_view name) const;
   [[nodiscard]] const TensorEntry& at(const Location& location) const;
 
   std::filesystem::path folder_;

@@ -31,12 +31,4 @@ TensorView SafetensorsFile::tensor(const TensorEntry& entry) const {
   return {entry.dtype, entry.shape, file_.bytes().subspan(entry.begin_bytes, entry.size_bytes())};
 }
 
-bool SafetensorsFile::holds(const TensorView& view) const noexcept {
-  const std::span<const std::byte> all = file_.bytes();
-  // std::less is a total order of pointers into different objects; the plain operators are not.
-  const std::less_equal<const std::byte*> not_after;
-  return !view.bytes.empty() && !all.empty() && not_after(all.data(), view.bytes.data()) &&
-         not_after(view.bytes.data() + view.bytes.size(), all.data() + all.size());
-}
-
 }  // namespace qvl

@@ -36,11 +36,11 @@ class SafetensorsFile {
   // `entry` is one of entries().
   [[nodiscard]] TensorView tensor(const TensorEntry& entry) const;
 
-  // The view's memory is not needed any more; reading it again reads the file again. `view` comes from this
-  // file.
-  void release(const TensorView& view) const noexcept { file_.release(view.bytes); }
-  // Whether the view's bytes lie in this file.
-  [[nodiscard]] bool holds(const TensorView& view) const noexcept;
+  // Copies a part of the tensor's bytes without mapping them (see MappedFile::read). `entry` is one of
+  // entries(), and the part lies in it.
+  void read(const TensorEntry& entry, std::uint64_t offset_bytes, std::span<std::byte> destination) const {
+    file_.read(entry.begin_bytes + offset_bytes, destination);
+  }
 
  private:
   MappedFile file_;

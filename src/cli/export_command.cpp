@@ -69,6 +69,11 @@ void run(Arguments& arguments) {
         "says which (--text-dtype f32 keeps them)\n",
         result.overflowed);
   }
+  if (result.not_finite > 0) {
+    std::cerr << fmt::format(
+        "qvl: warning: the checkpoint holds {} infinities or NaNs; manifest.json says in which tensors\n",
+        result.not_finite);
+  }
   for (const ExportedArtifact& a : result.artifacts) {
     std::cout << (options.out / a.file).string() << "\n";
   }
@@ -105,7 +110,8 @@ void add_export(CLI::App& app) {
       "First part of file names (default: qwen2_5_vl_3b etc., or the checkpoint folder's name)");
   command->add_option("--only", arguments->only, "Some of the artifacts: vision,text,text_with_image")
       ->delimiter(',');
-  command->add_option("--threads", arguments->options.threads, "Threads (0: one per processor)")
+  command
+      ->add_option("--threads", arguments->options.threads, "Threads (0: one per processor; at most 8 work)")
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--copy-data", arguments->options.copy_data,
                     "Copies instead of hard links for equal data files (Python's onnx refuses hard links)");

@@ -7,6 +7,7 @@
 #include "checkpoint/safetensors_writer.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "core/output_file.h"
 #include "runtime/session.h"
 
 namespace qvl::cli {
@@ -22,6 +23,7 @@ struct Arguments {
 
 void run(const Arguments& arguments) {
   const CancelToken& cancel = cancel_on_signal();
+  (void)output_place(arguments.outputs);
   const SafetensorsFile file(arguments.inputs);
   SessionOptions options;
   options.provider = *provider_from_name(arguments.provider);

@@ -1,6 +1,7 @@
 // The program: finds the command, runs it, turns exceptions into exit codes.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <iostream>
 #include <new>
 
@@ -59,6 +60,8 @@ int main(int argc, char** argv) {
     return fail(kBadInput, error.what());
   } catch (const qvl::Interrupted& error) {
     return fail(kInterrupted, error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(kBadInput, error.what());  // a path that is too long, or may not be read
   } catch (const std::bad_alloc&) {
     return fail(kMachineCannot, "not enough memory");
   } catch (const std::exception& error) {

@@ -7,6 +7,8 @@
 #include "checkpoint/preprocessor_config.h"
 #include "checkpoint/safetensors_writer.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
+#include "core/output_file.h"
 #include "image/decode.h"
 #include "image/resize.h"
 #include "image/smart_resize.h"
@@ -26,26 +28,33 @@ struct Arguments {
   std::int64_t max_pixels = 0;
 };
 
-PixelSize target_size(const Arguments& arguments, const PreprocessorConfig& config, PixelSize oriented) {
+// Wrong usage is told before anything is read.
+void check_usage(const Arguments& arguments, const PreprocessorConfig& config) {
   const std::int64_t factor = config.patch_size * config.merge_size;
-  if (arguments.fixed == 0) return smart_resize(oriented, factor, config.min_pixels, config.max_pixels);
   if (arguments.fixed % factor != 0) {
     throw UsageError(fmt::format("--fixed {}; a multiple of {} is expected", arguments.fixed, factor));
   }
-  return {arguments.fixed, arguments.fixed};
+  if (config.min_pixels > config.max_pixels) {
+    throw UsageError(fmt::format("at least {} and at most {} pixels; the bounds are crossed",
+                                 config.min_pixels, config.max_pixels));
+  }
+}
+
+PixelSize target_size(const Arguments& arguments, const PreprocessorConfig& config, PixelSize oriented) {
+  if (arguments.fixed != 0) return {arguments.fixed, arguments.fixed};
+  return smart_resize(oriented, config.patch_size * config.merge_size, config.min_pixels, config.max_pixels);
 }
 
 void run(const Arguments& arguments) {
   if (arguments.fixed != 0 && (arguments.min_pixels != 0 || arguments.max_pixels != 0)) {
     throw UsageError("--fixed does not go with --min-pixels and --max-pixels");
   }
+  const CancelToken& cancel = cancel_on_signal();
   PreprocessorConfig config = read_preprocessor_config(arguments.source);
   if (arguments.min_pixels != 0) config.min_pixels = arguments.min_pixels;
   if (arguments.max_pixels != 0) config.max_pixels = arguments.max_pixels;
-  if (config.min_pixels > config.max_pixels) {
-    throw UsageError(fmt::format("at least {} and at most {} pixels; the bounds are crossed",
-                                 config.min_pixels, config.max_pixels));
-  }
+  check_usage(arguments, config);
+  (void)output_place(arguments.out);
   const RgbImage picture = read_image(arguments.picture);
   require_usable_shape(picture.size(), arguments.picture.string());
   const PixelSize size = target_size(arguments, config, picture.size());
@@ -61,6 +70,7 @@ void run(const Arguments& arguments) {
       {"rgb", {DType::u8, {size.height, size.width, RgbImage::kChannels}, std::as_bytes(resized.pixels())}},
       {"pixel_values", pixels.view()},
       {"image_grid_thw", {DType::i64, {1, 3}, std::as_bytes(std::span(grid))}}};
+  cancel.throw_if_cancelled();
   write_safetensors(arguments.out, tensors);
   const nlohmann::ordered_json json{{"oriented", {picture.height(), picture.width()}},
                                     {"resized", {size.height, size.width}},

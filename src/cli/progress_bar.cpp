@@ -1,6 +1,7 @@
 #include "cli/progress_bar.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +13,11 @@ namespace {
 constexpr auto kRedraw = std::chrono::milliseconds(100);
 constexpr auto kPlainLineEvery = std::chrono::seconds(10);
 constexpr int kBarCells = 24;
+
+std::size_t terminal_columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
+}
 
 }  // namespace
 
@@ -72,7 +78,11 @@ void ProgressBar::draw(bool final) {
                            : static_cast<double>(done_bytes_) / static_cast<double>(total_bytes_);
   std::string bar;
   for (int i = 0; i < kBarCells; ++i) bar += i < static_cast<int>(share * kBarCells + 0.5) ? "#" : ".";
-  std::cerr << "\r\x1b[K" << bar << " " << stage_ << ": " << figures();
+  // A line that wraps could not be drawn over: the bar goes first, then the end of the text.
+  const std::size_t width = terminal_columns() - 1;
+  std::string line = stage_ + ": " + figures();
+  if (bar.size() + 1 + line.size() <= width) line = bar + " " + line;
+  std::cerr << "\r\x1b[K" << line.substr(0, width);
   open_ = !final;
   if (final) std::cerr << "\n";
   std::cerr << std::flush;

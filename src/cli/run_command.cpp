@@ -71,7 +71,8 @@ void add_run(CLI::App& app) {
   command->add_flag("--json", arguments->json,
                     "One JSON object with text, ids, stop reason and times, not streamed");
   command->footer(
-      "Pictures are stretched to the size that the folder was exported for; decoding is greedy.\n\n"
+      "Pictures are stretched to the size that the folder was exported for; decoding is greedy: the\n"
+      "token of the highest logit, whatever generation_config.json says of sampling and penalties.\n\n"
       "Example:\n  qvl run demo/out --image demo/pictures/shapes.jpg --prompt \"Describe the image.\"");
   command->callback([arguments, system] { run(*arguments, system->count() > 0); });
 }

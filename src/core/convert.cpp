@@ -25,15 +25,37 @@ QVL_ALWAYS_INLINE float widen(T value) {
   }
 }
 
+template <class T>
+QVL_ALWAYS_INLINE std::uint32_t is_not_finite(T value) {
+  return (std::bit_cast<std::uint32_t>(widen(value)) & 0x7fffffffU) >= 0x7f800000U ? 1U : 0U;
+}
+
 // Widening to float is exact.
 template <class From>
-QVL_ALWAYS_INLINE void widen_all(const std::byte* source, std::byte* destination, std::size_t count) {
+QVL_ALWAYS_INLINE ConversionStats widen_block(const std::byte* source, std::byte* destination,
+                                              std::size_t count) {
+  std::uint32_t not_finite = 0;
   for (std::size_t i = 0; i < count; ++i) {
     From value;
     std::memcpy(&value, source + i * sizeof(From), sizeof(From));
+    not_finite += is_not_finite(value);
     const float wide = widen(value);
     std::memcpy(destination + i * sizeof(float), &wide, sizeof(float));
   }
+  return {0, 0, not_finite, 0.0};
+}
+
+template <class T>
+QVL_ALWAYS_INLINE ConversionStats copy_block(const std::byte* source, std::byte* destination,
+                                             std::size_t count) {
+  std::uint32_t not_finite = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    T value;
+    std::memcpy(&value, source + i * sizeof(T), sizeof(T));
+    not_finite += is_not_finite(value);
+    std::memcpy(destination + i * sizeof(T), &value, sizeof(T));
+  }
+  return {0, 0, not_finite, 0.0};
 }
 
 // 32-bit counters inside a block keep the loop vectorisable.
@@ -66,29 +88,29 @@ QVL_ALWAYS_INLINE ConversionStats narrow_block(const std::byte* source, std::byt
   return {overflowed, subnormal, not_finite, static_cast<double>(std::bit_cast<float>(worst_bits))};
 }
 
-template <class From>
-QVL_ALWAYS_INLINE ConversionStats narrow_all(const std::byte* source, std::byte* destination,
-                                             std::size_t count) {
+template <auto kConvertBlock, std::size_t kFromBytes, std::size_t kToBytes>
+QVL_ALWAYS_INLINE ConversionStats by_blocks(const std::byte* source, std::byte* destination,
+                                            std::size_t count) {
   ConversionStats stats;
   for (std::size_t start = 0; start < count; start += kBlock) {
-    stats.merge(narrow_block<From>(source + start * sizeof(From), destination + start * sizeof(Half),
-                                   std::min(kBlock, count - start)));
+    stats.merge(kConvertBlock(source + start * kFromBytes, destination + start * kToBytes,
+                              std::min(kBlock, count - start)));
   }
   return stats;
 }
 
 QVL_ALWAYS_INLINE ConversionStats run(DType from, DType to, const std::byte* source, std::byte* destination,
                                       std::size_t count) {
-  if (to == DType::f32) {
-    if (from == DType::f16) {
-      widen_all<Half>(source, destination, count);
-    } else {
-      widen_all<BFloat16>(source, destination, count);
-    }
-    return {};
+  if (from == to) {
+    return from == DType::f32 ? by_blocks<copy_block<std::uint32_t>, 4, 4>(source, destination, count)
+                              : by_blocks<copy_block<Half>, 2, 2>(source, destination, count);
   }
-  return from == DType::f32 ? narrow_all<std::uint32_t>(source, destination, count)
-                            : narrow_all<BFloat16>(source, destination, count);
+  if (to == DType::f32) {
+    return from == DType::f16 ? by_blocks<widen_block<Half>, 2, 4>(source, destination, count)
+                              : by_blocks<widen_block<BFloat16>, 2, 4>(source, destination, count);
+  }
+  return from == DType::f32 ? by_blocks<narrow_block<std::uint32_t>, 4, 2>(source, destination, count)
+                            : by_blocks<narrow_block<BFloat16>, 2, 2>(source, destination, count);
 }
 
 using Kernel = ConversionStats (*)(DType, DType, const std::byte*, std::byte*, std::size_t);
@@ -131,10 +153,6 @@ ConversionStats convert(DType from, std::span<const std::byte> source, DType to,
   if (destination.size() / size_bytes(to) != count) {
     throw UsageError(fmt::format("conversion of {} elements into a space for {}", count,
                                  destination.size() / size_bytes(to)));
-  }
-  if (from == to) {
-    std::copy_n(source.begin(), count * size_bytes(from), destination.begin());
-    return {};
   }
   return kKernels[static_cast<std::size_t>(isa)](from, to, source.data(), destination.data(), count);
 }

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -29,14 +28,13 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (size_ > 0) {
     void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
     const int error = errno;
-    ::close(fd);
     if (address == MAP_FAILED) {
+      ::close(fd);
       throw MachineError(fmt::format("cannot map {}: {}", path.string(), std::strerror(error)));
     }
     data_ = static_cast<const std::byte*>(address);
-  } else {
-    ::close(fd);
   }
+  fd_ = fd;
 }
 
 MappedFile::~MappedFile() { unmap(); }
@@ -44,7 +42,8 @@ MappedFile::~MappedFile() { unmap(); }
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+      size_(std::exchange(other.size_, 0)),
+      fd_(std::exchange(other.fd_, -1)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   if (this != &other) {
@@ -52,23 +51,32 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     path_ = std::move(other.path_);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    fd_ = std::exchange(other.fd_, -1);
   }
   return *this;
 }
 
-void MappedFile::release(std::span<const std::byte> range) const noexcept {
-  if (range.empty()) return;
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  // Only whole pages: the neighbours may still be wanted.
-  const auto first = (reinterpret_cast<std::uintptr_t>(range.data()) + page - 1) / page * page;
-  const auto last = (reinterpret_cast<std::uintptr_t>(range.data()) + range.size()) / page * page;
-  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+void MappedFile::read(std::uint64_t offset_bytes, std::span<std::byte> destination) const {
+  std::size_t done = 0;
+  while (done < destination.size()) {
+    const ssize_t n = ::pread(fd_, destination.data() + done, destination.size() - done,
+                              static_cast<off_t>(offset_bytes + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw MachineError(fmt::format("cannot read {}: {}", path_.string(), std::strerror(errno)));
+    if (n == 0) {
+      throw InputError(fmt::format("{} ends before byte {}; it had {} bytes when it was opened",
+                                   path_.string(), offset_bytes + destination.size(), size_));
+    }
+    done += static_cast<std::size_t>(n);
+  }
 }
 
 void MappedFile::unmap() noexcept {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (fd_ >= 0) ::close(fd_);
   data_ = nullptr;
   size_ = 0;
+  fd_ = -1;
 }
 
 }  // namespace qvl

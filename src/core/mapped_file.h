@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 
@@ -22,9 +23,10 @@ class MappedFile {
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
 
-  // Tells the kernel that the pages of this range, read once, are not needed in our memory any more (they
-  // stay in its page cache). `range` lies in bytes().
-  void release(std::span<const std::byte> range) const noexcept;
+  // Copies destination.size() bytes from this offset without mapping their pages into our memory, for files
+  // that are read through once and larger than what may be resident. Throws InputError when the file has
+  // become shorter, MachineError when reading fails.
+  void read(std::uint64_t offset_bytes, std::span<std::byte> destination) const;
 
  private:
   void unmap() noexcept;
@@ -32,6 +34,7 @@ class MappedFile {
   std::filesystem::path path_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  int fd_ = -1;
 };
 
 }  // namespace qvl

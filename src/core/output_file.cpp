@@ -4,11 +4,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <vector>
 
+#include "core/mapped_file.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -22,7 +25,27 @@ void throw_write_error(const std::filesystem::path& place, int error) {
   throw InputError(what + "; choose a place that can be written");
 }
 
-OutputFile::OutputFile(std::filesystem::path place) : place_(std::move(place)) {
+std::filesystem::path output_place(const std::filesystem::path& place) {
+  namespace fs = std::filesystem;
+  constexpr int kMostLinks = 40;  // as many as the kernel follows
+  std::error_code error;
+  fs::path target = place;
+  for (int links = 0; fs::is_symlink(target, error) && links < kMostLinks; ++links) {
+    const fs::path next = fs::read_symlink(target, error);
+    target = next.is_absolute() ? next : target.parent_path() / next;
+  }
+  const fs::file_status status = fs::status(target, error);
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    throw InputError(fmt::format("cannot write {}: it is there and is not a regular file", place.string()));
+  }
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  if (!fs::is_directory(folder, error)) {
+    throw InputError(fmt::format("cannot write {}: there is no folder {}", place.string(), folder.string()));
+  }
+  return target;
+}
+
+OutputFile::OutputFile(std::filesystem::path place) : place_(output_place(place)) {
   static std::atomic<unsigned> counter{0};
   temporary_ = place_.parent_path() /
                fmt::format(".{}.{}-{}.partial", place_.filename().string(), ::getpid(), counter.fetch_add(1));
@@ -61,7 +84,11 @@ void OutputFile::write_at(std::uint64_t offset_bytes, std::span<const std::byte>
 void OutputFile::reserve(std::uint64_t size_bytes) {
   if (size_bytes == 0) return;
   // File systems without fallocate (the call says so) only get the length.
-  if (::fallocate(fd_, 0, 0, static_cast<off_t>(size_bytes)) != 0) {
+  int result = 0;
+  do {
+    result = ::fallocate(fd_, 0, 0, static_cast<off_t>(size_bytes));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) {
     if (errno != EOPNOTSUPP && errno != ENOSYS) throw_write_error(place_, errno);
     if (::ftruncate(fd_, static_cast<off_t>(size_bytes)) != 0) throw_write_error(place_, errno);
   }
@@ -81,6 +108,24 @@ void OutputFile::commit() {
     ::unlink(temporary_.c_str());
     throw_write_error(place_, rename_error);
   }
+}
+
+void copy_file(const std::filesystem::path& from, const std::filesystem::path& place,
+               const CancelToken* cancel, const std::function<void(std::uint64_t)>& advance) {
+  constexpr std::size_t kBlockBytes = std::size_t{4} << 20U;
+  const MappedFile source(from);
+  const std::size_t size = source.bytes().size();
+  OutputFile file(place);
+  file.reserve(size);
+  std::vector<std::byte> block;
+  for (std::size_t done = 0; done < size; done += block.size()) {
+    if (cancel != nullptr) cancel->throw_if_cancelled();
+    block.resize(std::min(kBlockBytes, size - done));
+    source.read(done, block);
+    file.write_at(done, block);
+    if (advance) advance(block.size());
+  }
+  file.commit();
 }
 
 void write_file(const std::filesystem::path& place, std::string_view text) {

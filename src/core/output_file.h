@@ -5,8 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string_view>
+
+#include "qvl/progress.h"
 
 namespace qvl {
 
@@ -40,6 +43,15 @@ class OutputFile {
 
 // The whole file in one call.
 void write_file(const std::filesystem::path& place, std::string_view text);
+
+// Copies a file in blocks, through OutputFile; `cancel` may be null, `advance` is told of the bytes done.
+void copy_file(const std::filesystem::path& from, const std::filesystem::path& place,
+               const CancelToken* cancel, const std::function<void(std::uint64_t)>& advance);
+
+// Where an output file will be: `place`, or what it points to when it is a symbolic link. Throws InputError
+// when a folder, a device or a pipe stands there, or when its folder is missing: to be asked before long
+// work.
+[[nodiscard]] std::filesystem::path output_place(const std::filesystem::path& place);
 
 // Throws the Error that fits an errno of a failed write: MachineError for a full or failing disk, else
 // InputError.

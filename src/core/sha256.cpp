@@ -43,7 +43,8 @@ std::string Sha256::hex() {
   return text;
 }
 
-std::string sha256_of_file(const std::filesystem::path& path, const CancelToken* cancel) {
+std::string sha256_of_file(const std::filesystem::path& path, const CancelToken* cancel,
+                           const std::function<void(std::uint64_t)>& advance) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw InputError(fmt::format("cannot open {}: {}", path.string(), std::strerror(errno)));
   Sha256 sha;
@@ -58,6 +59,7 @@ std::string sha256_of_file(const std::filesystem::path& path, const CancelToken*
       break;
     }
     sha.update(std::span(block).first(static_cast<std::size_t>(n)));
+    if (advance) advance(static_cast<std::uint64_t>(n));
   }
   if (cancel != nullptr) cancel->throw_if_cancelled();
   return sha.hex();

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,8 +29,10 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
-// Streams the file; `cancel` may be null.
+// Streams the file; `cancel` may be null; `advance`, when given, is told of the bytes done. Throws InputError
+// when the file cannot be read, Interrupted when cancelled.
 [[nodiscard]] std::string sha256_of_file(const std::filesystem::path& path,
-                                         const CancelToken* cancel = nullptr);
+                                         const CancelToken* cancel = nullptr,
+                                         const std::function<void(std::uint64_t)>& advance = {});
 
 }  // namespace qvl

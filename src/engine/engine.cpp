@@ -52,38 +52,15 @@ struct Engine::State {
   Answer ask(const Question& question, const std::function<void(std::string_view)>& on_text,
              const CancelToken* cancel);
   std::vector<Tensor> encode_pictures(const Question& question, const CancelToken* cancel, StageTimes& ms);
-  std::vector<std::int64_t> prompt_ids(const Question& question, std::span<const Tensor> features) const;
+  std::vector<std::int64_t> prompt_ids(const Question& question) const;
+  std::int64_t tokens_per_picture() const;
   void load_decoder(bool with_pictures);
   void generate(std::int64_t limit, const std::function<void(std::string_view)>& on_text,
                 const CancelToken* cancel, Answer& answer);
 };
 
-std::vector<Tensor> Engine::State::encode_pictures(const Question& question, const CancelToken* cancel,
-                                                   StageTimes& ms) {
-  std::vector<Tensor> features;
-  if (question.pictures.empty()) return features;
-  const PixelSize size = folder.picture_size();
-  (void)folder.artifact("text_with_image");  // better now than after minutes in the vision encoder
-  std::vector<Tensor> pixels;
-  auto start = Clock::now();
-  for (const auto& picture : question.pictures) {
-    const RgbImage image = read_image(picture);
-    require_usable_shape(image.size(), picture.string());
-    pixels.push_back(fixed_size_pixels(image, size, folder.preprocessor()));
-  }
-  ms.preprocess = ms_since(start);
-  start = Clock::now();
-  if (!vision) vision.emplace(folder.artifact("vision"), session);
-  load_ms += ms_since(start);
-  start = Clock::now();
-  for (const Tensor& p : pixels) features.push_back(vision->encode(p, cancel));
-  ms.vision = ms_since(start);
-  if (!options.keep_loaded) vision.reset();
-  return features;
-}
-
-std::vector<std::int64_t> Engine::State::prompt_ids(const Question& question,
-                                                    std::span<const Tensor> features) const {
+// The prompt's tokens, with an image token for every merge block of every picture.
+std::vector<std::int64_t> Engine::State::prompt_ids(const Question& question) const {
   std::vector<ChatMessage> messages;
   if (question.system) messages.push_back({"system", {{ChatPart::Kind::text, *question.system}}});
   ChatMessage user{"user", {}};
@@ -92,15 +69,47 @@ std::vector<std::int64_t> Engine::State::prompt_ids(const Question& question,
   user.parts.push_back({ChatPart::Kind::text, question.prompt});
   messages.push_back(std::move(user));
   std::vector<std::int64_t> per_picture;
-  for (const Tensor& f : features) per_picture.push_back(f.shape().front());
+  if (!question.pictures.empty()) per_picture.assign(question.pictures.size(), tokens_per_picture());
   return expand_image_tokens(tokenizer.encode(render_chat(messages)), per_picture,
                              folder.config().image_token_id);
+}
+
+std::int64_t Engine::State::tokens_per_picture() const {
+  const PixelSize size = folder.picture_size();
+  const VisionConfig& model = folder.config().vision;
+  const std::int64_t block = model.patch_size * model.spatial_merge_size;
+  return size.height / block * (size.width / block);
+}
+
+std::vector<Tensor> Engine::State::encode_pictures(const Question& question, const CancelToken* cancel,
+                                                   StageTimes& ms) {
+  std::vector<Tensor> features;
+  if (question.pictures.empty()) return features;
+  const PixelSize size = folder.picture_size();
+  std::vector<Tensor> pixels;
+  auto start = Clock::now();
+  for (const auto& picture : question.pictures) {
+    const RgbImage image = read_image(picture);
+    require_usable_shape(image.size(), picture.string());
+    pixels.push_back(fixed_size_pixels(image, size, folder.preprocessor()));
+  }
+  ms.preprocess = ms_since(start);
+  if (!vision) {
+    start = Clock::now();
+    vision.emplace(folder.artifact("vision"), session);
+    load_ms += ms_since(start);
+  }
+  start = Clock::now();
+  for (const Tensor& p : pixels) features.push_back(vision->encode(p, cancel));
+  ms.vision = ms_since(start);
+  if (!options.keep_loaded) vision.reset();
+  return features;
 }
 
 void Engine::State::load_decoder(bool with_pictures) {
   // Either artifact answers a question without a picture; the one for it is smaller in what it computes.
   const bool use_pictures = with_pictures || !folder.has("text");
-  if (decoder && decoder_takes_pictures == use_pictures) return;
+  if (decoder && (decoder_takes_pictures || !use_pictures)) return;
   const auto start = Clock::now();
   decoder.reset();
   decoder.emplace(folder.artifact(use_pictures ? "text_with_image" : "text"), session);
@@ -137,10 +146,10 @@ Answer Engine::State::ask(const Question& question, const std::function<void(std
                           const CancelToken* cancel) {
   const auto start = Clock::now();
   Answer answer;
-  const std::vector<Tensor> features = encode_pictures(question, cancel, answer.ms);
-  const std::vector<std::int64_t> ids = prompt_ids(question, features);
+  // What can be refused is refused before minutes go into the vision encoder.
+  const std::vector<std::int64_t> ids = prompt_ids(question);
   answer.prompt_tokens = static_cast<std::int64_t>(ids.size());
-  for (const Tensor& f : features) answer.image_tokens += f.shape().front();
+  answer.image_tokens = std::ranges::count(ids, folder.config().image_token_id);
   const TextConfig& text = folder.config().text;
   if (answer.prompt_tokens >= text.max_position_embeddings) {
     throw InputError(
@@ -150,6 +159,7 @@ Answer Engine::State::ask(const Question& question, const std::function<void(std
   std::int64_t limit = question.max_new_tokens;
   if (limit <= 0) limit = folder.generation().max_new_tokens.value_or(kDefaultMaxNewTokens);
   limit = std::min(limit, text.max_position_embeddings - answer.prompt_tokens);
+  const std::vector<Tensor> features = encode_pictures(question, cancel, answer.ms);
   load_decoder(!question.pictures.empty());
   decoder->begin(ids, features, folder.config().image_token_id, text.hidden_size);
   generate(limit, on_text, cancel, answer);

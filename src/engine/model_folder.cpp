@@ -10,6 +10,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// As src/exporter/manifest.cpp writes it.
+constexpr int kManifestFormat = 1;
+
 // A file name inside the folder, nothing that leads out of it.
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos;
@@ -32,16 +35,24 @@ void ModelFolder::read_manifest() {
   }
   const Json manifest = read_json_file(path);
   try {
+    if (manifest.at("format") != kManifestFormat) {
+      throw InputError(
+          fmt::format("{} has the format {}; this version of qvl reads {}: export the checkpoint again",
+                      path.string(), manifest.at("format").dump(), kManifestFormat));
+    }
     for (const Json& artifact : manifest.at("artifacts")) {
-      Entry entry{artifact.at("artifact").get<std::string>(), artifact.at("file").get<std::string>(),
-                  std::nullopt};
-      if (!is_plain_name(entry.file.string())) {
-        throw InputError(fmt::format("{}: file \"{}\" is not the name of a file in the folder", path.string(),
-                                     entry.file.string()));
-      }
-      entry.file = folder_ / entry.file;
-      if (!fs::is_regular_file(entry.file)) {
-        throw InputError(fmt::format("{} is missing; manifest.json lists it", entry.file.string()));
+      Entry entry{artifact.at("artifact").get<std::string>(), {}, std::nullopt};
+      for (const char* key : {"data_file", "file"}) {
+        const auto name = artifact.at(key).get<std::string>();
+        if (!is_plain_name(name)) {
+          throw InputError(
+              fmt::format("{}: {} \"{}\" is not the name of a file in the folder", path.string(), key, name));
+        }
+        entry.file = folder_ / name;
+        if (!fs::is_regular_file(entry.file)) {
+          throw InputError(
+              fmt::format("{} is missing; manifest.json lists it: export again", entry.file.string()));
+        }
       }
       if (artifact.contains("image_size")) {
         const Json& size = artifact["image_size"];

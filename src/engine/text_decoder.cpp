@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/convert.h"
 #include "core/half.h"
 #include "qvl/error.h"
@@ -10,12 +13,24 @@ namespace qvl {
 
 TextDecoder::TextDecoder(const std::filesystem::path& artifact, const SessionOptions& options)
     : session_(artifact, options) {
+  bool takes_ids = false;
+  bool takes_mask = false;
   for (const TensorInfo& input : session_.inputs()) {
+    takes_ids = takes_ids || input.name == "input_ids";
     if (input.name == "image_embeds") {
       takes_images_ = true;
       embeds_dtype_ = input.dtype;
     }
-    if (input.name == "attention_mask") mask_dtype_ = input.dtype;
+    if (input.name == "attention_mask") {
+      takes_mask = true;
+      mask_dtype_ = input.dtype;
+    }
+  }
+  const auto is_logits = [](const TensorInfo& output) { return output.name == "logits"; };
+  if (!takes_ids || !takes_mask || std::ranges::none_of(session_.outputs(), is_logits)) {
+    throw InputError(fmt::format(
+        "{} is no text artifact: inputs input_ids and attention_mask and an output logits are expected",
+        artifact.string()));
   }
 }
 
@@ -24,21 +39,34 @@ void TextDecoder::begin(std::span<const std::int64_t> ids, std::span<const Tenso
   hidden_size_ = hidden_size;
   ids_.assign(ids.begin(), ids.end());
   embeds_.clear();
+  std::int64_t rows = 0;
+  for (const Tensor& features : picture_features) {
+    if (features.dtype() != DType::f32 || features.shape().size() != 2 ||
+        features.shape()[1] != hidden_size) {
+      throw InputError(fmt::format(
+          "the vision artifact gives {} {}; F32 [image tokens, {}] is expected: it does not belong "
+          "to {}",
+          name(features.dtype()), to_string(features.shape()), hidden_size, session_.path().string()));
+    }
+    rows += features.shape()[0];
+  }
+  const auto wanted = takes_images_ ? std::ranges::count(ids_, image_token_id) : std::int64_t{0};
+  if (rows != wanted) {
+    throw InputError(
+        fmt::format("{} image tokens and {} embeddings for them; as many are expected", wanted, rows));
+  }
   if (!takes_images_) return;
   const auto width = static_cast<std::size_t>(hidden_size);
   std::size_t picture = 0;
   std::size_t row = 0;
   for (const std::int64_t id : ids) {
-    while (picture < picture_features.size() && row * width == picture_features[picture].as<float>().size()) {
-      ++picture;
-      row = 0;
-    }
     if (id != image_token_id) {
       append_embedding({});
       continue;
     }
-    if (picture == picture_features.size()) {
-      throw InputError("the prompt has more image tokens than the pictures have embeddings");
+    while (row * width == picture_features[picture].as<float>().size()) {
+      ++picture;
+      row = 0;
     }
     append_embedding(picture_features[picture].as<float>().subspan(row++ * width, width));
   }
@@ -69,11 +97,22 @@ std::vector<float> TextDecoder::next_logits(const CancelToken* cancel) const {
                                   {"attention_mask", mask.view()}};
   if (takes_images_) inputs.push_back({"image_embeds", {embeds_dtype_, {1, length, hidden_size_}, embeds_}});
   const OutputTensor logits = std::move(session_.run(inputs, {"logits"}, cancel).front());
-  const auto vocab = static_cast<std::size_t>(logits.shape().back());
-  std::vector<float> last(vocab);
-  const std::size_t row_bytes = vocab * size_bytes(logits.dtype());
+  const Shape& shape = logits.shape();
+  if (shape.size() != 3 || shape[0] != 1 || shape[1] != length || shape[2] == 0 ||
+      (logits.dtype() != DType::f16 && logits.dtype() != DType::f32)) {
+    throw InputError(fmt::format("{} gives logits {} {}; F16 or F32 [1, {}, vocab] is expected",
+                                 session_.path().string(), name(logits.dtype()), to_string(shape), length));
+  }
+  std::vector<float> last(static_cast<std::size_t>(shape[2]));
+  const std::size_t row_bytes = last.size() * size_bytes(logits.dtype());
   convert(logits.dtype(), logits.bytes().last(row_bytes), DType::f32,
           std::as_writable_bytes(std::span(last)));
+  if (!std::ranges::all_of(last, [](float x) { return std::isfinite(x); })) {
+    throw InputError(fmt::format(
+        "{} gives logits that are not finite after {} tokens; the weights are broken, or too large "
+        "for f16 (then export with --text-dtype f32)",
+        session_.path().string(), length));
+  }
   return last;
 }
 

@@ -14,16 +14,18 @@ namespace qvl {
 
 class TextDecoder {
  public:
-  // Loads the artifact, with or without image embeddings. Throws as Session does.
+  // Loads the artifact, with or without image embeddings. Throws as Session does, and InputError when the
+  // model is not a text artifact.
   TextDecoder(const std::filesystem::path& artifact, const SessionOptions& options);
 
   // Begins a sequence: the prompt's tokens, and for each image token in order its embedding, f32 rows of
-  // hidden_size. Throws InputError unless there are as many rows as image tokens.
+  // hidden_size. Throws InputError unless the features are such rows, as many as there are image tokens.
   void begin(std::span<const std::int64_t> ids, std::span<const Tensor> picture_features,
              std::int64_t image_token_id, std::int64_t hidden_size);
   void append(std::int64_t id);
 
-  // Logits of the token that follows the sequence: f32 [vocab].
+  // Logits of the token that follows the sequence: f32 [vocab]. Throws InputError when the model gives
+  // something else, or no finite numbers.
   [[nodiscard]] std::vector<float> next_logits(const CancelToken* cancel) const;
 
  private:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <future>
+#include <mutex>
 #include <optional>
 
 #include "checkpoint/checkpoint.h"
@@ -16,6 +17,7 @@
 #include "core/sha256.h"
 #include "core/staging_folder.h"
 #include "exporter/artifact_names.h"
+#include "exporter/fingerprint.h"
 #include "exporter/manifest.h"
 #include "exporter/weight_stream.h"
 #include "onnx/model_summary.h"
@@ -51,6 +53,7 @@ class Export {
       : options_(options), checkpoint_(Checkpoint::open(options.checkpoint)), table_(checkpoint_.config()) {
     table_.require_match(checkpoint_);
     check_configs();
+    fingerprint_ = checkpoint_fingerprint(checkpoint_);
     stem_ = options.stem.empty() ? stem_of(options.checkpoint, checkpoint_.config()) : options.stem;
     if (stem_.find('/') != std::string::npos || stem_.starts_with('.')) {
       throw UsageError(fmt::format("stem \"{}\"; it becomes the first part of file names", stem_));
@@ -67,12 +70,11 @@ class Export {
     StagingFolder staging(options_.out);
     staging_ = &staging;
     require_space();
-    Manifest manifest{fs::weakly_canonical(options_.checkpoint).filename().string(), stem_, {}};
+    Manifest manifest{fs::weakly_canonical(options_.checkpoint).filename().string(), fingerprint_, stem_, {}};
     for (const Plan& plan : plans_) manifest.artifacts.push_back(write_artifact(plan));
     add_checksums(manifest);
-    const std::vector<std::string> copied = copy_files();
-    write_file(staging.path() / kManifestName, manifest_json(manifest, existing_manifest(), options_.out));
-    publish(copied);
+    copy_configs();
+    publish(manifest);
     return result(manifest);
   }
 
@@ -125,23 +127,40 @@ class Export {
     if (text.with_image && (text.picture_rows_tokens * token_pixels != options_.image_height_pixels ||
                             text.picture_columns_tokens * token_pixels != options_.image_width_pixels ||
                             text.picture_rows_tokens <= 0 || text.picture_columns_tokens <= 0)) {
-      throw InputError(fmt::format("image size {} x {}; both sides must be positive multiples of {}",
+      throw UsageError(fmt::format("image size {} x {}; both sides must be positive multiples of {}",
                                    options_.image_width_pixels, options_.image_height_pixels, token_pixels));
     }
     text.metadata = std::move(metadata);
     return build_text_graph(config, table_, text);
   }
 
+  // Without --force nothing that is there is replaced by something else, and nothing of another checkpoint is
+  // mixed in.
   void refuse_existing() const {
     if (options_.force) return;
     for (const Plan& plan : plans_) {
-      for (const std::string& file : {plan.file, data_file_name(plan.file)}) {
-        if (fs::exists(options_.out / file)) {
-          throw InputError(
-              fmt::format("{} is there already; --force replaces it", (options_.out / file).string()));
-        }
-      }
+      for (const std::string& file : {plan.file, data_file_name(plan.file)})
+        refuse(fs::exists(options_.out / file), file);
     }
+    const ExistingManifest existing(options_.out);
+    refuse(existing.exists() && !existing.is_qvl(), kManifestName);
+    if (existing.exists() && existing.fingerprint() != fingerprint_) {
+      throw InputError(
+          fmt::format("{} holds artifacts of another checkpoint ({}); choose another folder, or --force to "
+                      "replace them",
+                      options_.out.string(), existing.checkpoint()));
+    }
+    for (const std::string& file : config_files()) {
+      const fs::path there = options_.out / file;
+      refuse(fs::exists(there) && (!fs::is_regular_file(there) ||
+                                   read_text_file(there) != read_text_file(options_.checkpoint / file)),
+             file);
+    }
+  }
+
+  void refuse(bool condition, const std::string& file) const {
+    if (!condition) return;
+    throw InputError(fmt::format("{} is there already; --force replaces it", (options_.out / file).string()));
   }
 
   // The plan before this one whose data file will be the same, or null.
@@ -182,12 +201,13 @@ class Export {
     entry.data_file = data.filename().string();
     entry.image_width_pixels = options_.image_width_pixels;
     entry.image_height_pixels = options_.image_height_pixels;
-    begin(plan.file, plan.model.external_size_bytes());
+    std::uint64_t data_bytes = 0;
+    for (const ExternalTensor& tensor : plan.model.external_tensors()) data_bytes += tensor.size_bytes;
+    begin(plan.file, data_bytes);
     const Plan* twin = twin_of(plan);
     if (twin != nullptr) {
-      duplicate(staging_->path() / data_file_name(twin->file), data);
+      duplicate(staging_->path() / data_file_name(twin->file), data, data_bytes);
       entry.tensors = reports_.at(static_cast<std::size_t>(twin - plans_.data()));
-      advance(plan.model.external_size_bytes());
     } else {
       entry.tensors = write_external_data(plan.model, checkpoint_, table_, data,
                                           {options_.threads, options_.progress, options_.cancel});
@@ -206,26 +226,30 @@ class Export {
   }
 
   // A hard link where that is possible and wanted, else a copy.
-  void duplicate(const fs::path& from, const fs::path& to) const {
+  void duplicate(const fs::path& from, const fs::path& to, std::uint64_t size_bytes) {
     std::error_code error;
-    if (!options_.copy_data) {
-      fs::create_hard_link(from, to, error);
-      if (!error) return;
+    if (!options_.copy_data) fs::create_hard_link(from, to, error);
+    if (options_.copy_data || error) {
+      copy_file(from, to, options_.cancel, [this](std::uint64_t bytes) { advance(bytes); });
+    } else {
+      advance(size_bytes);
     }
-    fs::copy_file(from, to, error);
-    if (error) throw_write_error(to, error.value());
   }
 
-  // Two files at a time: hashing is bound by one core.
+  // Each data file on a thread of its own, hard links once: hashing is bound by the processor.
   void add_checksums(Manifest& manifest) {
-    begin("checksums", 0);
     std::vector<std::future<std::string>> data;
-    for (const ManifestArtifact& a : manifest.artifacts) {
-      const fs::path path = staging_->path() / a.data_file;
-      const bool linked =
-          !data.empty() && same_file(path, staging_->path() / manifest.artifacts[data.size() - 1].data_file);
-      data.push_back(linked ? std::future<std::string>()
-                            : std::async(std::launch::async, sha256_of_file, path, options_.cancel));
+    const auto path = [&](std::size_t i) { return staging_->path() / manifest.artifacts[i].data_file; };
+    const auto is_link = [&](std::size_t i) { return i > 0 && same_file(path(i), path(i - 1)); };
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i < manifest.artifacts.size(); ++i)
+      total += is_link(i) ? 0 : manifest.artifacts[i].data_bytes;
+    begin("checksums", total);
+    for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) {
+      data.push_back(
+          is_link(i) ? std::future<std::string>() : std::async(std::launch::async, [this, file = path(i)] {
+            return sha256_of_file(file, options_.cancel, [this](std::uint64_t bytes) { advance(bytes); });
+          }));
     }
     for (std::size_t i = 0; i < data.size(); ++i) {
       ManifestArtifact& a = manifest.artifacts[i];
@@ -240,29 +264,34 @@ class Export {
     return fs::equivalent(a, b, error) && !error;
   }
 
-  std::vector<std::string> copy_files() const {
-    std::vector<std::string> copied;
+  // Those of kCopiedFiles that the checkpoint has.
+  [[nodiscard]] std::vector<std::string> config_files() const {
+    std::vector<std::string> files;
     for (const char* file : kCopiedFiles) {
-      if (!fs::is_regular_file(options_.checkpoint / file)) continue;
-      write_file(staging_->path() / file, read_text_file(options_.checkpoint / file));
-      copied.emplace_back(file);
+      if (fs::is_regular_file(options_.checkpoint / file)) files.emplace_back(file);
     }
-    return copied;
+    return files;
   }
 
-  [[nodiscard]] std::string existing_manifest() const {
-    const fs::path path = options_.out / kManifestName;
-    return fs::is_regular_file(path) ? read_text_file(path) : "";
+  void copy_configs() const {
+    for (const std::string& file : config_files()) {
+      write_file(staging_->path() / file, read_text_file(options_.checkpoint / file));
+    }
   }
 
-  // Data before the graph that needs it, the manifest last: whoever sees a file sees what it needs.
-  void publish(const std::vector<std::string>& copied) {
+  // Data before the graph that needs it, the manifest last: whoever sees a manifest sees what it lists.
+  void publish(const Manifest& manifest) {
     if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
-    std::vector<std::string> names = copied;
+    const auto alone = staging_->lock();
+    const ExistingManifest existing(options_.out);
+    write_file(staging_->path() / kManifestName, existing.merged_into(manifest));
+    std::vector<std::string> names = config_files();
     for (const Plan& plan : plans_) names.push_back(data_file_name(plan.file));
     for (const Plan& plan : plans_) names.push_back(plan.file);
     names.emplace_back(kManifestName);
     staging_->publish(names);
+    std::error_code ignored;
+    for (const std::string& file : existing.dropped_files(manifest)) fs::remove(options_.out / file, ignored);
   }
 
   [[nodiscard]] static ExportResult result(const Manifest& manifest) {
@@ -275,6 +304,7 @@ class Export {
       for (const TensorReport& t : a.tensors) {
         result.overflowed += t.stats.overflowed;
         result.subnormal += t.stats.subnormal;
+        result.not_finite += t.stats.not_finite;
       }
     }
     return result;
@@ -283,8 +313,10 @@ class Export {
   void begin(const std::string& stage, std::uint64_t bytes) const {
     if (options_.progress != nullptr) options_.progress->begin(stage, bytes);
   }
-  void advance(std::uint64_t bytes) const {
-    if (options_.progress != nullptr) options_.progress->advance(bytes);
+  void advance(std::uint64_t bytes) {
+    if (options_.progress == nullptr) return;
+    const std::lock_guard lock(progress_mutex_);
+    options_.progress->advance(bytes);
   }
   void end() const {
     if (options_.progress != nullptr) options_.progress->end();
@@ -293,10 +325,12 @@ class Export {
   const ExportOptions& options_;
   Checkpoint checkpoint_;
   TensorTable table_;
+  std::string fingerprint_;
   std::string stem_;
   std::vector<Plan> plans_;
   std::vector<std::vector<TensorReport>> reports_;  // by plan
   StagingFolder* staging_ = nullptr;
+  std::mutex progress_mutex_;
 };
 
 }  // namespace

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/json_text.h"
 #include "exporter/artifact_names.h"
+#include "qvl/error.h"
 #include "qvl/version.h"
 
 namespace qvl {
@@ -68,43 +70,101 @@ OrderedJson artifact_json(const ManifestArtifact& a) {
   return json;
 }
 
-// Artifacts of the manifest that is there and that stay valid.
-std::vector<OrderedJson> kept_artifacts(const Manifest& manifest, const std::string& existing,
-                                        const std::filesystem::path& folder) {
-  std::vector<OrderedJson> kept;
-  if (existing.empty()) return kept;
-  const OrderedJson old = OrderedJson::parse(existing, nullptr, /*allow_exceptions=*/false);
-  if (!old.is_object() || old.value("stem", "") != manifest.stem || !old.contains("artifacts") ||
-      !old["artifacts"].is_array()) {
-    return kept;
-  }
-  std::set<std::string> made;
-  for (const ManifestArtifact& a : manifest.artifacts) made.insert(name(a.artifact));
-  for (const OrderedJson& a : old["artifacts"]) {
-    if (!a.is_object() || !a.contains("artifact") || !a["artifact"].is_string()) continue;
-    if (made.contains(a["artifact"].get<std::string>())) continue;
-    const auto there = [&](const char* key) {
-      return a.contains(key) && a[key].is_string() &&
-             std::filesystem::is_regular_file(folder / a[key].get<std::string>());
-    };
-    if (there("file") && there("data_file")) kept.push_back(a);
-  }
-  return kept;
+// A file name that an export writes, and nothing that leads out of the folder.
+bool is_artifact_file(const std::string& name) {
+  return name.find('/') == std::string::npos && !name.starts_with('.') &&
+         (name.ends_with(".onnx") || name.ends_with(".onnx_data"));
+}
+
+std::string text_of(const OrderedJson& json, const char* key) {
+  return json.is_object() && json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
 }
 
 }  // namespace
 
-std::string manifest_json(const Manifest& manifest, const std::string& existing,
-                          const std::filesystem::path& folder) {
+struct ExistingManifest::State {
+  std::filesystem::path folder;
+  bool exists = false;
+  OrderedJson json;
+
+  // Artifacts that stay beside those that `manifest` makes.
+  [[nodiscard]] std::vector<OrderedJson> kept(const Manifest& manifest) const {
+    std::vector<OrderedJson> result;
+    if (text_of(json, "fingerprint") != manifest.fingerprint || !json.contains("artifacts")) return result;
+    std::set<std::string> made;
+    for (const ManifestArtifact& a : manifest.artifacts) made.insert(name(a.artifact));
+    for (const OrderedJson& a : json["artifacts"]) {
+      const auto there = [&](const char* key) {
+        const std::string file = text_of(a, key);
+        return is_artifact_file(file) && std::filesystem::is_regular_file(folder / file);
+      };
+      if (!made.contains(text_of(a, "artifact")) && there("file") && there("data_file")) result.push_back(a);
+    }
+    return result;
+  }
+};
+
+ExistingManifest::ExistingManifest(const std::filesystem::path& folder) : state_(std::make_unique<State>()) {
+  state_->folder = folder;
+  std::error_code error;
+  const std::filesystem::path path = folder / "manifest.json";
+  if (!std::filesystem::is_regular_file(path, error)) return;
+  state_->exists = true;
+  try {
+    state_->json = OrderedJson::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
+  } catch (const InputError&) {
+    state_->json = nullptr;  // not readable, not ours
+  }
+}
+
+ExistingManifest::~ExistingManifest() = default;
+
+bool ExistingManifest::exists() const noexcept { return state_->exists; }
+
+bool ExistingManifest::is_qvl() const noexcept {
+  const OrderedJson& json = state_->json;
+  return json.is_object() && json.contains("format") && json["format"] == kManifestFormat &&
+         json.contains("artifacts") && json["artifacts"].is_array();
+}
+
+std::string ExistingManifest::fingerprint() const {
+  return is_qvl() ? text_of(state_->json, "fingerprint") : "";
+}
+
+std::string ExistingManifest::checkpoint() const {
+  return is_qvl() ? text_of(state_->json, "checkpoint") : "";
+}
+
+std::string ExistingManifest::merged_into(const Manifest& manifest) const {
   OrderedJson json{{"format", kManifestFormat},
                    {"qvl", QVL_VERSION},
                    {"set", "reference"},
                    {"checkpoint", manifest.checkpoint},
+                   {"fingerprint", manifest.fingerprint},
                    {"stem", manifest.stem}};
   json["artifacts"] = OrderedJson::array();
   for (const ManifestArtifact& a : manifest.artifacts) json["artifacts"].push_back(artifact_json(a));
-  for (OrderedJson& a : kept_artifacts(manifest, existing, folder)) json["artifacts"].push_back(std::move(a));
-  return json.dump(1) + "\n";
+  if (is_qvl()) {
+    for (OrderedJson& a : state_->kept(manifest)) json["artifacts"].push_back(std::move(a));
+  }
+  // Names of folders need not be UTF-8.
+  return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
+
+std::vector<std::string> ExistingManifest::dropped_files(const Manifest& manifest) const {
+  std::vector<std::string> dropped;
+  if (!is_qvl()) return dropped;
+  std::set<std::string> listed;
+  for (const ManifestArtifact& a : manifest.artifacts) listed.insert({a.file, a.data_file});
+  for (const OrderedJson& a : state_->kept(manifest))
+    listed.insert({text_of(a, "file"), text_of(a, "data_file")});
+  for (const OrderedJson& a : state_->json["artifacts"]) {
+    for (const char* key : {"file", "data_file"}) {
+      const std::string file = text_of(a, key);
+      if (is_artifact_file(file) && !listed.contains(file)) dropped.push_back(file);
+    }
+  }
+  return dropped;
 }
 
 }  // namespace qvl

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,15 +35,38 @@ struct ManifestArtifact {
 };
 
 struct Manifest {
-  std::string checkpoint;  // the folder's name
+  std::string checkpoint;   // the folder's name
+  std::string fingerprint;  // checkpoint_fingerprint
   std::string stem;
   std::vector<ManifestArtifact> artifacts;
 };
 
-// The JSON text. Artifacts that `existing` (the text of the manifest that is there, "" when none) lists and
-// `manifest` does not make anew are kept when they belong to the same stem and `folder` still holds their
-// files.
-[[nodiscard]] std::string manifest_json(const Manifest& manifest, const std::string& existing,
-                                        const std::filesystem::path& folder);
+// The manifest that a folder holds already, if any.
+class ExistingManifest {
+ public:
+  // Reads manifest.json of the folder; whatever is wrong with it shows in is_qvl().
+  explicit ExistingManifest(const std::filesystem::path& folder);
+  ~ExistingManifest();
+  ExistingManifest(const ExistingManifest&) = delete;
+  ExistingManifest& operator=(const ExistingManifest&) = delete;
+
+  [[nodiscard]] bool exists() const noexcept;
+  // Whether it is a manifest of this version's format.
+  [[nodiscard]] bool is_qvl() const noexcept;
+  // Of the checkpoint that the folder was exported from; "" when it is not ours.
+  [[nodiscard]] std::string fingerprint() const;
+  [[nodiscard]] std::string checkpoint() const;
+
+  // The JSON text of `manifest` with the artifacts of this one that `manifest` does not make anew, where both
+  // come from one checkpoint and the files are there.
+  [[nodiscard]] std::string merged_into(const Manifest& manifest) const;
+  // Files of this one's artifacts that the merged manifest does not list any more; plain names of .onnx and
+  // .onnx_data files.
+  [[nodiscard]] std::vector<std::string> dropped_files(const Manifest& manifest) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace qvl

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "core/output_file.h"
@@ -12,9 +13,11 @@
 namespace qvl {
 namespace {
 
-// Source bytes that are worked on at a time. Each thread holds about three times this: the mapped pages, the
-// converted rows and the transposed ones (twice as many bytes when BF16 becomes F32).
-constexpr std::uint64_t kBlockBytes = std::uint64_t{16} << 20U;
+// Bytes of the data file that are made at a time. Each thread holds at most three times this: what was read,
+// converted and transposed.
+constexpr std::int64_t kBlockBytes = std::int64_t{16} << 20;
+// Keeps all threads' blocks far below the 512 MiB that an export may hold.
+constexpr unsigned kMostThreads = 8;
 
 class Streamer {
  public:
@@ -30,38 +33,51 @@ class Streamer {
   }
 
   std::vector<TensorReport> run() {
-    int count =
-        options_.threads > 0 ? options_.threads : static_cast<int>(std::thread::hardware_concurrency());
-    count = std::clamp(count, 1, 4);
-    std::vector<std::thread> others;
-    for (int i = 1; i < count; ++i) others.emplace_back([this] { work(); });
-    work();
-    for (std::thread& thread : others) thread.join();
+    const unsigned wanted =
+        options_.threads > 0 ? static_cast<unsigned>(options_.threads) : std::thread::hardware_concurrency();
+    {
+      std::vector<std::jthread> others;
+      try {
+        while (others.size() + 1 < std::min(wanted, kMostThreads)) others.emplace_back([this] { work(); });
+      } catch (const std::system_error&) {
+        // Fewer threads than wanted can be had: those that there are do the work.
+      }
+      work();
+    }
     if (failure_) std::rethrow_exception(failure_);
     file_.commit();
     return std::move(reports_);
   }
 
  private:
+  struct Buffers {
+    std::vector<std::byte> read;
+    std::vector<std::byte> converted;
+    std::vector<std::byte> transposed;
+  };
+
+  // A tensor as a matrix [rows, columns] in the checkpoint, and how many bytes its elements have there and
+  // here.
+  struct Matrix {
+    std::int64_t rows;
+    std::int64_t columns;
+    std::size_t from_bytes;
+    std::size_t to_bytes;
+  };
+
   // Takes tensor after tensor until none is left or something failed.
   void work() noexcept {
     try {
       Buffers buffers;
-      for (std::size_t i = next_++; i < tensors_.size(); i = next_++) {
-        if (failed_) return;
+      for (std::size_t i = next_++; i < tensors_.size(); i = next_++)
         reports_[i] = write_tensor(tensors_[i], buffers);
-      }
     } catch (...) {
       const std::lock_guard lock(mutex_);
       if (!failed_) failure_ = std::current_exception();
       failed_ = true;
+      next_ = tensors_.size();
     }
   }
-
-  struct Buffers {
-    std::vector<std::byte> converted;
-    std::vector<std::byte> transposed;
-  };
 
   TensorReport write_tensor(const ExternalTensor& tensor, Buffers& buffers) {
     TensorReport report{
@@ -72,67 +88,76 @@ class Streamer {
       advance(tensor.size_bytes);
       return report;
     }
-    const TensorEntry* entry = checkpoint_.find(tensor.name);
-    report.source = entry->name;
-    report.source_dtype = entry->dtype;
+    const TensorEntry& entry = *checkpoint_.find(tensor.name);
+    report.source = entry.name;
+    report.source_dtype = entry.dtype;
     report.transform = table_.row(tensor.name).transform;
-    const TensorView view = checkpoint_.view(tensor.name);
-    const std::int64_t rows = view.shape.empty() ? 1 : view.shape.front();
-    const std::int64_t columns = rows == 0 ? 0 : *element_count(view.shape) / rows;
-    const auto row_bytes = static_cast<std::uint64_t>(columns) * size_bytes(view.dtype);
-    const auto block_rows = static_cast<std::int64_t>(
-        std::max<std::uint64_t>(1, kBlockBytes / std::max<std::uint64_t>(1, row_bytes)));
-    for (std::int64_t first = 0; first < rows; first += block_rows) {
-      if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
-      const Block block{first, std::min(block_rows, rows - first), rows, columns};
-      report.stats.merge(write_block(tensor, view, block, report.transform != Transform::none, buffers));
-    }
+    const std::int64_t rows = entry.shape.empty() ? 1 : entry.shape.front();
+    const Matrix matrix{rows, *element_count(entry.shape) / rows, size_bytes(entry.dtype),
+                        size_bytes(tensor.dtype)};
+    report.stats = report.transform == Transform::none ? write_rows(tensor, entry.dtype, matrix, buffers)
+                                                       : write_columns(tensor, entry.dtype, matrix, buffers);
     return report;
   }
 
-  // Rows of a matrix [rows, columns].
-  struct Block {
-    std::int64_t first;
-    std::int64_t count;
-    std::int64_t rows;
-    std::int64_t columns;
-  };
-
-  ConversionStats write_block(const ExternalTensor& tensor, const TensorView& view, const Block& block,
-                              bool transposed, Buffers& buffers) {
-    const std::size_t from_bytes = size_bytes(view.dtype);
-    const std::size_t to_bytes = size_bytes(tensor.dtype);
-    const auto elements = static_cast<std::size_t>(block.count * block.columns);
-    const auto source = view.bytes.subspan(static_cast<std::size_t>(block.first * block.columns) * from_bytes,
-                                           elements * from_bytes);
-    buffers.converted.resize(elements * to_bytes);
-    const ConversionStats stats = convert(view.dtype, source, tensor.dtype, buffers.converted);
-    checkpoint_.release({view.dtype, {static_cast<std::int64_t>(elements)}, source});
-    if (!transposed) {
-      file_.write_at(tensor.offset_bytes + static_cast<std::uint64_t>(block.first * block.columns) * to_bytes,
-                     buffers.converted);
-    } else {
-      buffers.transposed.resize(buffers.converted.size());
-      transpose(buffers.converted, buffers.transposed, block.count, block.columns, to_bytes);
-      write_transposed(tensor, block, to_bytes, buffers.transposed);
+  // As it lies, whole runs of elements at a time.
+  ConversionStats write_rows(const ExternalTensor& tensor, DType from, const Matrix& m, Buffers& buffers) {
+    ConversionStats stats;
+    const std::int64_t all = m.rows * m.columns;
+    const std::int64_t step = kBlockBytes / static_cast<std::int64_t>(m.to_bytes);
+    for (std::int64_t first = 0; first < all; first += step) {
+      stop_if_asked();
+      const auto count = static_cast<std::size_t>(std::min(step, all - first));
+      const auto at = static_cast<std::uint64_t>(first);
+      buffers.read.resize(count * m.from_bytes);
+      checkpoint_.read(tensor.name, at * m.from_bytes, buffers.read);
+      buffers.converted.resize(count * m.to_bytes);
+      stats.merge(convert(from, buffers.read, tensor.dtype, buffers.converted));
+      file_.write_at(tensor.offset_bytes + at * m.to_bytes, buffers.converted);
+      advance(buffers.converted.size());
     }
-    advance(elements * to_bytes);
     return stats;
   }
 
-  // The block is a stripe of columns in the file, contiguous only when it is the whole tensor.
-  void write_transposed(const ExternalTensor& tensor, const Block& block, std::size_t to_bytes,
-                        std::span<const std::byte> bytes) {
-    if (block.count == block.rows) {
-      file_.write_at(tensor.offset_bytes, bytes);
+  // Transposed: a stripe of columns of all rows becomes one contiguous run of the file.
+  ConversionStats write_columns(const ExternalTensor& tensor, DType from, const Matrix& m, Buffers& buffers) {
+    ConversionStats stats;
+    const std::int64_t column_bytes = m.rows * static_cast<std::int64_t>(m.to_bytes);
+    const std::int64_t step = std::clamp<std::int64_t>(kBlockBytes / column_bytes, 1, m.columns);
+    for (std::int64_t first = 0; first < m.columns; first += step) {
+      stop_if_asked();
+      const std::int64_t count = std::min(step, m.columns - first);
+      const auto elements = static_cast<std::size_t>(m.rows * count);
+      buffers.read.resize(elements * m.from_bytes);
+      read_stripe(tensor.name, m, first, count, buffers.read);
+      buffers.converted.resize(elements * m.to_bytes);
+      stats.merge(convert(from, buffers.read, tensor.dtype, buffers.converted));
+      buffers.transposed.resize(buffers.converted.size());
+      transpose(buffers.converted, buffers.transposed, m.rows, count, m.to_bytes);
+      file_.write_at(tensor.offset_bytes + static_cast<std::uint64_t>(first * column_bytes),
+                     buffers.transposed);
+      advance(buffers.transposed.size());
+    }
+    return stats;
+  }
+
+  void read_stripe(const std::string& name, const Matrix& m, std::int64_t first, std::int64_t count,
+                   std::span<std::byte> destination) const {
+    if (count == m.columns) {
+      checkpoint_.read(name, 0, destination);
       return;
     }
-    const std::size_t run = static_cast<std::size_t>(block.count) * to_bytes;
-    for (std::int64_t c = 0; c < block.columns; ++c) {
-      file_.write_at(
-          tensor.offset_bytes + static_cast<std::uint64_t>(c * block.rows + block.first) * to_bytes,
-          bytes.subspan(static_cast<std::size_t>(c) * run, run));
+    const std::size_t run = static_cast<std::size_t>(count) * m.from_bytes;
+    for (std::int64_t row = 0; row < m.rows; ++row) {
+      checkpoint_.read(name, static_cast<std::uint64_t>(row * m.columns + first) * m.from_bytes,
+                       destination.subspan(static_cast<std::size_t>(row) * run, run));
     }
+  }
+
+  // Another thread's failure ends this one's work too; the exception that counts is the first.
+  void stop_if_asked() const {
+    if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
+    if (failed_) throw Interrupted("another thread failed");
   }
 
   void advance(std::uint64_t bytes) {

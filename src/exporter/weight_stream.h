@@ -27,7 +27,7 @@ struct TensorReport {
 };
 
 struct WeightStreamOptions {
-  int threads = 0;               // 0: one per processor
+  int threads = 0;               // 0: one per processor; at most 8 work
   Progress* progress = nullptr;  // advanced by bytes written; begin and end are the caller's
   const CancelToken* cancel = nullptr;
 };

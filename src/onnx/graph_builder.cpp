@@ -197,13 +197,20 @@ Value GraphBuilder::weight(const std::string& name, DType dtype, const Shape& sh
 }
 
 Value GraphBuilder::constant(const std::string& name, Tensor tensor) {
+  const auto found = state_->initializers.find(name);
+  if (found != state_->initializers.end()) {
+    if (found->second.dtype != tensor.dtype() || found->second.shape != symbolic(tensor.shape())) {
+      throw UsageError(fmt::format("initializer {} is {} {} here and was {} {}", name,
+                                   qvl::name(tensor.dtype()), to_string(tensor.shape()),
+                                   qvl::name(found->second.dtype), to_string(found->second.shape)));
+    }
+    return found->second;
+  }
   if (tensor.bytes().size() > kInlineBytes) {
     Value value = weight(name, tensor.dtype(), tensor.shape());
     state_->model->external.back().values = std::move(tensor);
     return value;
   }
-  const auto found = state_->initializers.find(name);
-  if (found != state_->initializers.end()) return found->second;
   Value value{name, tensor.dtype(), symbolic(tensor.shape())};
   onnx::TensorProto* proto = state_->graph->add_initializer();
   proto->set_name(name);

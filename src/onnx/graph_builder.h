@@ -59,7 +59,8 @@ class GraphBuilder {
   // again under the same name and shape, it is the same initializer.
   Value weight(const std::string& name, DType dtype, const Shape& shape);
   // An initializer with its values. Small ones are stored in the graph, larger ones in the external data
-  // file.
+  // file. A name stands for one value: asked for again with the same dtype and shape, it is the same
+  // initializer.
   Value constant(const std::string& name, Tensor tensor);
   // Scalars, shared by value.
   Value scalar(float value, DType dtype);

@@ -16,6 +16,9 @@ namespace {
 constexpr float kRotaryTheta = 10000.0F;  // Qwen2_5_VisionRotaryEmbedding
 constexpr double kNormEpsilon = 1e-6;     // fixed in Qwen2_5_VLVisionBlock and Qwen2_5_VLPatchMerger
 
+// What the published processor gives at most: max_pixels 12845056 in patches of 14 x 14 pixels.
+constexpr std::int64_t kMostPatches = 65536;
+
 // cos and sin [patches, 1, head size] of the 2-D rotary angles, in window order, times `scale`.
 struct RotaryTables {
   Tensor cos;
@@ -188,9 +191,15 @@ OnnxModel build_vision_graph(const ModelConfig& config, const TensorTable& table
   const std::int64_t unit = config.vision.patch_size * config.vision.spatial_merge_size;
   for (const std::int64_t side : {options.height_pixels, options.width_pixels}) {
     if (side <= 0 || side % unit != 0) {
-      throw InputError(fmt::format("image size {} x {}; both sides must be positive multiples of {}",
+      throw UsageError(fmt::format("image size {} x {}; both sides must be positive multiples of {}",
                                    options.width_pixels, options.height_pixels, unit));
     }
+  }
+  const std::int64_t patches =
+      options.height_pixels / config.vision.patch_size * (options.width_pixels / config.vision.patch_size);
+  if (patches > kMostPatches) {
+    throw UsageError(fmt::format("image size {} x {} makes {} patches; at most {} can be had",
+                                 options.width_pixels, options.height_pixels, patches, kMostPatches));
   }
   return VisionGraph(config, table, options).build();
 }

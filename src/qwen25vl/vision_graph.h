@@ -21,8 +21,8 @@ struct VisionGraphOptions {
 };
 
 // Input `pixel_values` f32 [1, channels, height, width], CLIP-normalised; output `vision_features` f32
-// [image tokens, out_hidden_size], image tokens row by row. Throws InputError unless both sides are positive
-// multiples of patch size x merge size.
+// [image tokens, out_hidden_size], image tokens row by row. Throws UsageError unless both sides are positive
+// multiples of patch size x merge size, and the patches no more than the published processor makes.
 [[nodiscard]] OnnxModel build_vision_graph(const ModelConfig& config, const TensorTable& table,
                                            const VisionGraphOptions& options);
 

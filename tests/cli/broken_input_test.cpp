@@ -189,6 +189,17 @@ TEST(BrokenPlace, FullDisk) {
   EXPECT_EQ(result.out, "");
 }
 
+// Room for the data (10.3 MB) but not for all the rest: the disk is full in the middle of writing.
+TEST(BrokenPlace, DiskThatBecomesFull) {
+  const test::TemporaryFolder folder;
+  const std::string mount_point = (folder.path() / "m").string();
+  const auto result = export_on_tmpfs(mount_point, "size=10150k", "ls -A '" + mount_point + "'");
+  if (result.exit_code == 99) GTEST_SKIP() << "no tmpfs can be mounted here: " << result.err;
+  EXPECT_EQ(result.exit_code, 4) << result.err;
+  EXPECT_NE(result.err.find("No space left"), std::string::npos) << result.err;
+  EXPECT_EQ(result.out, "");
+}
+
 TEST(BrokenPlace, FolderThatIsNotWritable) {
   const test::TemporaryFolder folder;
   const auto result =
@@ -303,6 +314,19 @@ std::string bmp_of_size(std::uint32_t width, std::uint32_t height) {
 TEST_F(BrokenPicture, AspectRatioOver200) {
   expect_refused(write("thin.bmp", bmp_of_size(201, 1)), {"200"});
   expect_refused(write("tall.bmp", bmp_of_size(2, 500)), {"200"});
+}
+
+TEST(BrokenPlace, OutputsThatAreNoRegularFiles) {
+  const test::TemporaryFolder folder;
+  const std::string picture = test::demo_checkpoint().parent_path() / "pictures" / "shapes.jpg";
+  for (const std::string& out :
+       {std::string("/dev/full"), folder.path().string(), (folder.path() / "none" / "x").string()}) {
+    const auto result = qvl({"preprocess", test::demo_checkpoint(), picture, "--out", out});
+    EXPECT_EQ(result.exit_code, 3) << result.err;
+    EXPECT_NE(result.err.find(out), std::string::npos) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+  EXPECT_TRUE(fs::is_character_file("/dev/full"));
 }
 
 TEST(BrokenModel, IsRefused) {

@@ -48,6 +48,7 @@ TEST(Cli, WrongUsageIsTwo) {
            {"export", "x"},
            {"export", "x", "--out", "y", "--set", "serving"},
            {"export", "x", "--out", "y", "--image-size", "big"},
+           {"export", test::demo_checkpoint(), "--out", "/tmp/none/x", "--image-size", "100"},
            {"export", "x", "--out", "y", "--only", "audio"},
            {"run", "x"},
            {"run", "x", "--prompt", "y", "--max-new-tokens", "-1"},
@@ -55,7 +56,7 @@ TEST(Cli, WrongUsageIsTwo) {
            {"tokenize", "x", "--decode"},
            {"tokenize", "x", "y", "--jsonl"},
            {"preprocess", "x", "y"},
-           {"preprocess", test::demo_checkpoint(), picture(), "--fixed", "30", "--out", "/dev/null"}}) {
+           {"preprocess", test::demo_checkpoint(), picture(), "--fixed", "30", "--out", "/tmp/none/x"}}) {
     const auto result = qvl(arguments);
     EXPECT_EQ(result.exit_code, 2) << result.err;
     EXPECT_EQ(result.out, "");

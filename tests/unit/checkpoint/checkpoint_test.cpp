@@ -94,17 +94,28 @@ TEST(Checkpoint, OpensShards) {
   EXPECT_TRUE(checkpoint.unindexed().empty());
 }
 
-TEST(Checkpoint, ReleasedViewsStayReadable) {
+TEST(Checkpoint, ReadsPartsOfATensor) {
   Checkpoint opened = Checkpoint::open(test::data("checkpoints/tiny-sharded"));
   const Checkpoint checkpoint = std::move(opened);
   const TensorView view = checkpoint.view("model.embed_tokens.weight");
-  const std::byte last = view.bytes.back();
-  checkpoint.release(view);
-  EXPECT_EQ(view.bytes.back(), last);
-  const Tensor other(DType::f32, {4096});
-  checkpoint.release(other.view());
-  EXPECT_EQ(other.bytes()[0], std::byte{0});
+  std::vector<std::byte> part(1000);
+  checkpoint.read("model.embed_tokens.weight", view.bytes.size() - part.size(), part);
+  EXPECT_TRUE(std::ranges::equal(part, view.bytes.last(part.size())));
+  EXPECT_THROW(checkpoint.read("model.embed_tokens.weight", view.bytes.size() - 999, part), UsageError);
   EXPECT_TRUE(contains(input_error([&] { (void)checkpoint.view("nothing"); }), "has no tensor \"nothing\""));
+  EXPECT_TRUE(
+      contains(input_error([&] { checkpoint.read("nothing", 0, part); }), "has no tensor \"nothing\""));
+}
+
+// A file that is cut short while it is open is an error, not a crash.
+TEST_F(CheckpointFolder, ReadsOfAFileThatBecameShorterFail) {
+  write_tensors("model.safetensors", {"a", "b"});
+  const Checkpoint checkpoint = open();
+  const fs::path file = folder_.path() / "model.safetensors";
+  fs::resize_file(file, fs::file_size(file) - 1);
+  std::vector<std::byte> byte(1);
+  checkpoint.read("a", 0, byte);
+  EXPECT_TRUE(contains(input_error([&] { checkpoint.read("b", 0, byte); }), "when it was opened"));
 }
 
 TEST_F(CheckpointFolder, NeedsAConfig) {

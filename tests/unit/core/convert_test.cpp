@@ -55,6 +55,22 @@ TEST(Convert, CountsWhatItCost) {
   EXPECT_EQ(half[6].bits, 0x7c00U);
 }
 
+TEST(Convert, CountsWhatIsNotFiniteOnEveryWay) {
+  const std::vector<std::uint16_t> half{0x7c00, 0x3c00, 0x7e00, 0xfc00};    // inf, 1, NaN, -inf
+  const std::vector<std::uint16_t> bfloat{0x7f80, 0x3f80, 0x7fc0, 0xff80};  // the same
+  const std::vector<float> single{INFINITY, 1.0F, NAN, -INFINITY};
+  std::vector<std::byte> out(16);
+  const auto count = [&](DType from, auto bytes, DType to) {
+    return convert(from, bytes, to, std::span(out).first(4 * size_bytes(to))).not_finite;
+  };
+  EXPECT_EQ(count(DType::f16, std::as_bytes(std::span(half)), DType::f32), 3U);
+  EXPECT_EQ(count(DType::f16, std::as_bytes(std::span(half)), DType::f16), 3U);
+  EXPECT_EQ(count(DType::bf16, std::as_bytes(std::span(bfloat)), DType::f32), 3U);
+  EXPECT_EQ(count(DType::bf16, std::as_bytes(std::span(bfloat)), DType::f16), 3U);
+  EXPECT_EQ(count(DType::f32, std::as_bytes(std::span(single)), DType::f32), 3U);
+  EXPECT_EQ(count(DType::f32, std::as_bytes(std::span(single)), DType::f16), 3U);
+}
+
 TEST(Convert, TakesUnalignedBytes) {
   std::vector<std::byte> raw(1 + 3 * 4);
   const std::vector<float> values{0.5F, -2.0F, 8.0F};

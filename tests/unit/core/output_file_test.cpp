@@ -45,9 +45,31 @@ TEST(OutputFile, AFolderThatIsNotThereIsAnInputError) {
   EXPECT_THROW(OutputFile(folder.path() / "none" / "a.bin"), InputError);
 }
 
-TEST(OutputFile, AFullDiskIsAMachineError) {
-  // /dev/full answers every write as a full disk does.
+TEST(OutputFile, ErrorsOfTheMachineAndOfThePlaceAreTold) {
   EXPECT_THROW(throw_write_error("/x", ENOSPC), MachineError);
+  EXPECT_THROW(throw_write_error("/x", EIO), MachineError);
+  EXPECT_THROW(throw_write_error("/x", EROFS), InputError);
+}
+
+TEST(OutputFile, ReplacesRegularFilesOnlyAndFollowsLinks) {
+  const test::TemporaryFolder folder;
+  EXPECT_THROW(OutputFile("/dev/null"), InputError);
+  EXPECT_THROW(OutputFile(folder.path()), InputError);
+  fs::create_symlink(folder.path() / "target", folder.path() / "link");
+  write_file(folder.path() / "link", "1");
+  EXPECT_TRUE(fs::is_symlink(folder.path() / "link"));
+  EXPECT_EQ(test::read_file(folder.path() / "target"), "1");
+}
+
+TEST(OutputFile, ReservedSpaceIsThere) {
+  const test::TemporaryFolder folder;
+  {
+    OutputFile file(folder.path() / "a");
+    file.reserve(10000);
+    file.write_at(9999, std::as_bytes(std::span("x", 1)));
+    file.commit();
+  }
+  EXPECT_EQ(fs::file_size(folder.path() / "a"), 10000U);
 }
 
 }  // namespace

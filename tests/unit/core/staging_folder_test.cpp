@@ -50,17 +50,55 @@ TEST(StagingFolder, RemovesWhatAKilledRunLeftAndLeavesALivingOneAlone) {
   }
   char c = 0;
   ASSERT_EQ(read(ready[0], &c, 1), 1);
-  const fs::path theirs = folder.path() / (".qvl-partial-" + std::to_string(child));
+  const auto halves = [&] {
+    std::size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(folder.path()))
+      count += fs::exists(entry.path() / "half") ? 1U : 0U;
+    return count;
+  };
   {
     const StagingFolder other(folder.path());
   }
-  EXPECT_TRUE(fs::exists(theirs / "half"));
+  EXPECT_EQ(halves(), 1U);
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   {
     const StagingFolder other(folder.path());
   }
-  EXPECT_FALSE(fs::exists(theirs));
+  EXPECT_EQ(halves(), 0U);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(StagingFolder, TwoAtOnePlaceDoNotDisturbEachOther) {
+  const test::TemporaryFolder folder;
+  StagingFolder first(folder.path());
+  write_file(first.path() / "a", "1");
+  {
+    StagingFolder second(folder.path());
+    write_file(second.path() / "a", "2");
+    second.publish({"a"});
+  }
+  first.publish({"a"});
+  EXPECT_EQ(test::read_file(folder.path() / "a"), "1");
+}
+
+// The last file vouches for the others: it is gone before the first of them changes.
+TEST(StagingFolder, NothingIsMovedWhereAFolderIsInTheWay) {
+  const test::TemporaryFolder folder;
+  write_file(folder.path() / "a", "old");
+  fs::create_directory(folder.path() / "b");
+  StagingFolder staging(folder.path());
+  write_file(staging.path() / "a", "new");
+  write_file(staging.path() / "b", "new");
+  EXPECT_THROW(staging.publish({"a", "b"}), InputError);
+  EXPECT_EQ(test::read_file(folder.path() / "a"), "old");
+}
+
+TEST(StagingFolder, LeavesNoFoldersBehindWhenItCannotBeMade) {
+  const test::TemporaryFolder folder;
+  const std::string too_long(300, 'x');
+  EXPECT_THROW(StagingFolder(folder.path() / "deep" / too_long), InputError);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
 TEST(StagingFolder, AFileInItsPlaceIsAnInputError) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "engine/text_decoder.h"
 #include "qvl/export.h"
 #include "support/test_data.h"
@@ -57,6 +59,15 @@ TEST(Engine, AnswersWithoutPicturesAndWithSeveral) {
   EXPECT_EQ(engine.ask(two).image_tokens, 8);
 }
 
+TEST(Engine, KeepsTheDecoderThatAnswersBoth) {
+  Engine engine({.folder = folder()});
+  engine.ask(small_question());
+  Question none = small_question();
+  none.pictures.clear();
+  EXPECT_EQ(engine.ask(none).ms.load, 0);
+  EXPECT_EQ(engine.ask(small_question()).ms.load, 0);
+}
+
 TEST(Engine, ASystemMessageChangesThePrompt) {
   Engine engine({.folder = folder()});
   Question question = small_question();
@@ -87,10 +98,29 @@ TEST(Engine, IsInterrupted) {
   EXPECT_THROW(engine.ask(small_question(), {}, &cancel), Interrupted);
 }
 
-TEST(TextDecoder, RefusesImageTokensWithoutEmbeddings) {
+// A vision artifact of another model gives rows of another width.
+TEST(TextDecoder, RefusesFeaturesThatDoNotFit) {
   TextDecoder decoder(folder() / "shapes_vl_text_with_image_fp16.onnx", SessionOptions{});
   const std::vector<std::int64_t> ids{1, 771, 2};
   EXPECT_THROW(decoder.begin(ids, {}, 771, 192), InputError);
+  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {1, 64})}, 771, 192), InputError);
+  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {2, 192})}, 771, 192), InputError);
+  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f16, {1, 192})}, 771, 192), InputError);
+  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {192})}, 771, 192), InputError);
+  EXPECT_NO_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {1, 192})}, 771, 192));
+}
+
+TEST(TextDecoder, RefusesModelsOfAnotherKind) {
+  EXPECT_THROW(TextDecoder(folder() / "shapes_vl_vision_56_fp32.onnx", SessionOptions{}), InputError);
+}
+
+// Weights that are not finite must not become an answer.
+TEST(TextDecoder, RefusesLogitsThatAreNotFinite) {
+  TextDecoder decoder(folder() / "shapes_vl_text_with_image_fp16.onnx", SessionOptions{});
+  Tensor features(DType::f32, {1, 192});
+  features.as<float>()[3] = NAN;
+  decoder.begin(std::vector<std::int64_t>{1, 771, 2}, std::vector<Tensor>{features}, 771, 192);
+  EXPECT_THROW((void)decoder.next_logits(nullptr), InputError);
 }
 
 }  // namespace

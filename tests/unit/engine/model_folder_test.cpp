@@ -50,13 +50,26 @@ TEST(ModelFolder, RefusesBrokenFolders) {
   const fs::path manifest = folder.path() / "manifest.json";
   const std::string good = test::read_file(manifest);
   for (const std::string bad :
-       {"", "[]", "{}", R"({"artifacts": [1]})", R"({"artifacts": [{"artifact": "text"}]})",
-        R"({"artifacts": [{"artifact": "text", "file": "../x.onnx"}]})",
-        R"({"artifacts": [{"artifact": "text", "file": "none.onnx"}]})"}) {
+       {"", "[]", "{}", R"({"format": 1, "artifacts": [1]})",
+        R"({"format": 1, "artifacts": [{"artifact": "text"}]})",
+        R"({"format": 1, "artifacts": [{"artifact": "text", "file": "../x.onnx"}]})",
+        R"({"format": 1, "artifacts": [{"artifact": "text", "file": "none.onnx"}]})"}) {
     test::write_file(manifest, bad);
     EXPECT_THROW(ModelFolder(folder.path()), InputError) << bad;
   }
+  std::string newer = good;
+  newer.replace(newer.find("\"format\": 1"), 11, "\"format\": 99");
+  test::write_file(manifest, newer);
+  EXPECT_THROW(ModelFolder(folder.path()), InputError);
   test::write_file(manifest, good);
+  for (const auto& entry : fs::directory_iterator(folder.path())) {
+    if (!entry.path().string().ends_with("vision_56x28_fp32.onnx_data")) continue;
+    fs::rename(entry.path(), folder.path() / "moved");
+    EXPECT_THROW(ModelFolder(folder.path()), InputError);
+    fs::rename(folder.path() / "moved", entry.path());
+    break;
+  }
+  EXPECT_NO_THROW(ModelFolder(folder.path()));
   fs::remove(folder.path() / "config.json");
   EXPECT_THROW(ModelFolder(folder.path()), InputError);
 }

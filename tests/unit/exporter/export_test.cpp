@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
+#include "checkpoint/checkpoint.h"
+#include "core/half.h"
 #include "core/json_text.h"
 #include "core/sha256.h"
 #include "support/test_data.h"
@@ -19,6 +22,39 @@ ExportOptions options_for(const fs::path& out) {
   options.checkpoint = test::data("checkpoints/tiny-sharded");
   options.out = out;
   return options;
+}
+
+// Counted by hand from the checkpoint's bfloat16 values: below 2^-14, not zero.
+std::uint64_t subnormals_of(const std::string& name) {
+  const Checkpoint checkpoint = Checkpoint::open(test::data("checkpoints/tiny-sharded"));
+  const TensorView view = checkpoint.view(name);
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < view.bytes.size(); i += 2) {
+    BFloat16 value;
+    std::memcpy(&value, view.bytes.data() + i, 2);
+    const float magnitude = std::abs(to_float(value));
+    count += magnitude > 0 && magnitude < kHalfMinNormal ? 1U : 0U;
+  }
+  return count;
+}
+
+// A copy of tiny-tied with the first values of a tensor changed.
+fs::path changed_checkpoint(const fs::path& folder, const std::string& hub_name, std::vector<float> values) {
+  fs::copy(test::data("checkpoints/tiny-tied"), folder);
+  std::string bytes = test::read_file(folder / "model.safetensors");
+  const Checkpoint checkpoint = Checkpoint::open(folder);
+  std::memcpy(bytes.data() + checkpoint.find(hub_name)->begin_bytes, values.data(),
+              values.size() * sizeof(float));
+  test::write_file(folder / "model.safetensors", bytes);
+  return folder;
+}
+
+std::vector<std::string> artifacts_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  const Json manifest = read_json_file(folder / "manifest.json");
+  for (const Json& artifact : manifest["artifacts"]) names.push_back(artifact["artifact"]);
+  std::ranges::sort(names);
+  return names;
 }
 
 std::size_t entries(const fs::path& folder) {
@@ -79,7 +115,7 @@ TEST(Export, ManifestTellsChecksumsAndWhatTheConversionCost) {
   EXPECT_EQ((*lm_head)["dtype"], "F16");
   EXPECT_EQ((*lm_head)["transform"], "transpose");
   EXPECT_EQ((*lm_head)["shape"], Json::parse("[96, 800]"));
-  EXPECT_GE((*lm_head)["subnormal"].get<int>(), 0);
+  EXPECT_EQ((*lm_head)["subnormal"], subnormals_of("lm_head.weight"));
   EXPECT_EQ((*lm_head)["overflowed"], 0);
 }
 
@@ -114,34 +150,67 @@ TEST(Export, AddsArtifactsToAFolder) {
   const test::TemporaryFolder folder;
   ExportOptions vision = options_for(folder.path());
   vision.only = {Artifact::vision};
+  vision.stem = "other";
   export_checkpoint(vision);
   ExportOptions text = options_for(folder.path());
   text.only = {Artifact::text, Artifact::text_with_image};
   export_checkpoint(text);
-  std::vector<std::string> names;
-  const Json manifest = read_json_file(folder.path() / "manifest.json");
-  for (const Json& artifact : manifest["artifacts"]) names.push_back(artifact["artifact"]);
-  std::ranges::sort(names);
-  EXPECT_EQ(names, (std::vector<std::string>{"text", "text_with_image", "vision"}));
+  EXPECT_EQ(artifacts_in(folder.path()), (std::vector<std::string>{"text", "text_with_image", "vision"}));
+}
+
+// Two fine-tunes of one model have the same names and shapes: their artifacts must not be mixed all the same.
+TEST(Export, DoesNotMixCheckpoints) {
+  const test::TemporaryFolder folder;
+  const fs::path out = folder.path() / "out";
+  ExportOptions options = options_for(out);
+  options.stem = "m";
+  options.checkpoint = test::data("checkpoints/tiny-tied");
+  options.only = {Artifact::vision};
+  export_checkpoint(options);
+  options.checkpoint =
+      changed_checkpoint(folder.path() / "tuned", "model.layers.0.mlp.up_proj.weight", {0.5F});
+  options.only = {Artifact::text};
+  EXPECT_THROW(export_checkpoint(options), InputError);
+  EXPECT_EQ(artifacts_in(out), (std::vector<std::string>{"vision"}));
+  options.force = true;
+  export_checkpoint(options);
+  EXPECT_EQ(artifacts_in(out), (std::vector<std::string>{"text"}));
+  EXPECT_FALSE(fs::exists(out / "m_vision_672_fp32.onnx"));
+  EXPECT_FALSE(fs::exists(out / "m_vision_672_fp32.onnx_data"));
+}
+
+TEST(Export, ReplacesNobodysFilesWithoutForce) {
+  for (const std::string file : {"manifest.json", "config.json", "tokenizer.json"}) {
+    const test::TemporaryFolder folder;
+    test::write_file(folder.path() / file, "{\"mine\": true}");
+    ExportOptions options = options_for(folder.path());
+    EXPECT_THROW(export_checkpoint(options), InputError) << file;
+    EXPECT_EQ(test::read_file(folder.path() / file), "{\"mine\": true}");
+    EXPECT_EQ(entries(folder.path()), 1U);
+    options.force = true;
+    export_checkpoint(options);
+    EXPECT_NE(test::read_file(folder.path() / file), "{\"mine\": true}");
+  }
 }
 
 TEST(Export, TensorThatOverflowsF16IsSaturatedAndReported) {
   const test::TemporaryFolder folder;
-  const fs::path checkpoint = folder.path() / "checkpoint";
-  fs::copy(test::data("checkpoints/tiny-tied"), checkpoint);
-  std::string bytes = test::read_file(checkpoint / "model.safetensors");
-  std::uint64_t header = 0;
-  std::memcpy(&header, bytes.data(), 8);
-  const Json json = Json::parse(bytes.substr(8, header));
-  std::string name = "model.layers.0.mlp.up_proj.weight";
-  if (!json.contains(name)) name = "model.language_model.layers.0.mlp.up_proj.weight";
-  const float big[2] = {1e9F, -70000.0F};
-  std::memcpy(bytes.data() + 8 + header + json[name]["data_offsets"][0].get<std::size_t>(), big, sizeof big);
-  test::write_file(checkpoint / "model.safetensors", bytes);
   ExportOptions options = options_for(folder.path() / "out");
-  options.checkpoint = checkpoint;
+  options.checkpoint = changed_checkpoint(folder.path() / "c", "model.layers.0.mlp.up_proj.weight",
+                                          {1e9F, -70000.0F, INFINITY});
   options.only = {Artifact::text};
-  EXPECT_EQ(export_checkpoint(options).overflowed, 2U);
+  const ExportResult result = export_checkpoint(options);
+  EXPECT_EQ(result.overflowed, 2U);
+  EXPECT_EQ(result.not_finite, 1U);
+}
+
+TEST(Export, InfinitiesOfTheVisionEncoderAreReportedToo) {
+  const test::TemporaryFolder folder;
+  ExportOptions options = options_for(folder.path() / "out");
+  options.checkpoint =
+      changed_checkpoint(folder.path() / "c", "visual.merger.mlp.0.weight", {NAN, -INFINITY});
+  options.only = {Artifact::vision};
+  EXPECT_EQ(export_checkpoint(options).not_finite, 2U);
 }
 
 TEST(Export, WhenCancelledLeavesNothing) {
@@ -158,7 +227,9 @@ TEST(Export, RefusesWrongOptions) {
   const test::TemporaryFolder folder;
   ExportOptions size = options_for(folder.path() / "out");
   size.image_width_pixels = 100;
-  EXPECT_THROW(export_checkpoint(size), InputError);
+  EXPECT_THROW(export_checkpoint(size), UsageError);
+  size.only = {Artifact::text_with_image};
+  EXPECT_THROW(export_checkpoint(size), UsageError);
   ExportOptions stem = options_for(folder.path() / "out");
   stem.stem = "../x";
   EXPECT_THROW(export_checkpoint(stem), UsageError);

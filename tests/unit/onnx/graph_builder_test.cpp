@@ -80,7 +80,17 @@ TEST(GraphBuilder, AWeightIsOneInitializer) {
   g.weight("w", DType::f16, {4, 4});
   EXPECT_THROW(g.weight("w", DType::f16, {2, 8}), UsageError);
   EXPECT_THROW(g.weight("w", DType::f32, {4, 4}), UsageError);
-  EXPECT_EQ(g.finish({}).external_tensors().size(), 1U);
+  Tensor big(DType::f16, {1000});
+  g.constant("c", big);
+  g.weight("last", DType::f16, {4});
+  g.constant("c", big);
+  EXPECT_THROW(g.constant("c", Tensor(DType::f16, {1001})), UsageError);
+  g.constant("small", Tensor(DType::f16, {2}));
+  EXPECT_THROW(g.constant("small", Tensor(DType::f32, {2})), UsageError);
+  const OnnxModel model = g.finish({});
+  ASSERT_EQ(model.external_tensors().size(), 3U);
+  EXPECT_TRUE(model.external_tensors()[1].values.has_value());
+  EXPECT_FALSE(model.external_tensors()[2].values.has_value());
 }
 
 TEST(GraphBuilder, NamesNodesAfterModules) {

@@ -87,10 +87,10 @@ INSTANTIATE_TEST_SUITE_P(Sizes, PublishedGraphs, testing::Values("3b", "3b-finet
 TEST(VisionGraph, RefusesSizesThatAreNoMultiples) {
   const ModelConfig config = read_model_config(test::data("presets/config-3b.json"));
   const TensorTable table(config);
-  for (const std::int64_t side : {0, -28, 100, 673}) {
+  for (const std::int64_t side : {0, -28, 100, 673, 28 * 10000}) {
     VisionGraphOptions options;
     options.width_pixels = side;
-    EXPECT_THROW((void)build_vision_graph(config, table, options), InputError) << side;
+    EXPECT_THROW((void)build_vision_graph(config, table, options), UsageError) << side;
   }
 }
 
