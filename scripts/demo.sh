@@ -3,12 +3,16 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-picture=${1:-$root/demo/pictures/shapes.jpg}
+picture=demo/pictures/shapes.jpg
 question=${2:-Describe the image.}
-if [[ ! -f $picture ]]; then
-  echo "demo: there is no picture $picture" >&2
-  exit 3
+if (($# > 0)); then
+  if [[ ! -f $1 ]]; then
+    echo "demo: there is no picture $1" >&2
+    exit 3
+  fi
+  picture=$(realpath "$1")
 fi
+cd "$root"
 
 heading() { printf '\n== %s\n' "$*" >&2; }
 
@@ -29,14 +33,14 @@ measured() {
 }
 
 heading "set-up"
-"$root/scripts/setup.sh" >&2
+scripts/setup.sh >&2
 
 heading "build"
-(cd "$root" && cmake --preset release --log-level=WARNING >/dev/null && cmake --build --preset release --target qvl) >&2
-qvl=$root/build/release/qvl
+(cmake --preset release --log-level=WARNING >/dev/null && cmake --build --preset release --target qvl) >&2
+qvl=build/release/qvl
 
 heading "export: demo/shapes-vl -> demo/out"
-measured "$qvl" export "$root/demo/shapes-vl" --out "$root/demo/out" --force
+measured "$qvl" export demo/shapes-vl --out demo/out --force
 
 heading "run: $picture, \"$question\""
-measured "$qvl" run "$root/demo/out" --image "$picture" --prompt "$question"
+measured "$qvl" run demo/out --image "$picture" --prompt "$question"

@@ -1,4 +1,6 @@
-// Any bytes that begin as a BMP file: decoded or refused with an InputError, and resized when small.
+// Any bytes as a picture: decoded or refused with an InputError, and resized when small. The seeds of a
+// target lead the fuzzer into one format (the decoder tells formats apart by content). PNG has a target of
+// its own, which mends checksums.
 #include <cstddef>
 #include <cstdint>
 #include <span>
