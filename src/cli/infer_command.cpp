@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 
@@ -24,6 +25,12 @@ struct Arguments {
 void run(const Arguments& arguments) {
   const CancelToken& cancel = cancel_on_signal();
   (void)output_place(arguments.outputs);
+  for (const auto& input : {arguments.model, arguments.inputs}) {
+    std::error_code error;
+    if (std::filesystem::equivalent(input, arguments.outputs, error) && !error) {
+      throw UsageError(fmt::format("--outputs {} is an input itself", arguments.outputs.string()));
+    }
+  }
   const SafetensorsFile file(arguments.inputs);
   SessionOptions options;
   options.provider = *provider_from_name(arguments.provider);
@@ -31,6 +38,13 @@ void run(const Arguments& arguments) {
   const Session session(arguments.model, options);
   std::vector<NamedTensor> inputs;
   for (const TensorEntry& entry : file.entries()) inputs.push_back({entry.name, file.tensor(entry)});
+  for (const NamedTensor& given : inputs) {
+    const auto takes = [&](const TensorInfo& input) { return input.name == given.name; };
+    if (std::ranges::none_of(session.inputs(), takes)) {
+      throw InputError(fmt::format("{} has a tensor {}, which is no input of the model",
+                                   arguments.inputs.string(), given.name));
+    }
+  }
   for (const TensorInfo& wanted : session.inputs()) {
     if (file.find(wanted.name) == nullptr) {
       throw InputError(fmt::format("{} has no tensor {}; the model's input {} is expected",

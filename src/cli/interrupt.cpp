@@ -21,6 +21,7 @@ const CancelToken& cancel_on_signal() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGHUP, &action, nullptr);
   return token;
 }
 

@@ -5,7 +5,8 @@
 
 namespace qvl::cli {
 
-// From now on SIGINT and SIGTERM set this token; a second one ends the process at once with exit code 130.
+// From now on SIGINT, SIGTERM and SIGHUP set this token; a second one ends the process at once with exit code
+// 130.
 const CancelToken& cancel_on_signal();
 
 }  // namespace qvl::cli

@@ -1,6 +1,7 @@
 // The program: finds the command, runs it, turns exceptions into exit codes.
 #include <fmt/format.h>
 
+#include <csignal>
 #include <filesystem>
 #include <iostream>
 #include <new>
@@ -40,8 +41,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error, std::cout, std::cerr);
-    return code == 0 ? kDone : kWrongUsage;
+    if (app.exit(error, std::cout, std::cerr) != 0) return kWrongUsage;
   }
   std::cout.flush();
   if (!std::cout) throw qvl::MachineError("cannot write to stdout");
@@ -52,6 +52,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is an error of the write then
   try {
     return run(argc, argv);
   } catch (const qvl::UsageError& error) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/model_config.h"
 #include "checkpoint/preprocessor_config.h"
 #include "checkpoint/safetensors_writer.h"
 #include "cli/command.h"
@@ -51,6 +52,8 @@ void run(const Arguments& arguments) {
   }
   const CancelToken& cancel = cancel_on_signal();
   PreprocessorConfig config = read_preprocessor_config(arguments.source);
+  require_same_patches(config, read_model_config(arguments.source / "config.json").vision,
+                       arguments.source.string());
   if (arguments.min_pixels != 0) config.min_pixels = arguments.min_pixels;
   if (arguments.max_pixels != 0) config.max_pixels = arguments.max_pixels;
   check_usage(arguments, config);

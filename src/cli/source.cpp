@@ -19,6 +19,12 @@ std::filesystem::path tokenizer_of(const std::filesystem::path& source) {
   return file;
 }
 
-std::string read_stdin() { return {std::istreambuf_iterator<char>(std::cin), {}}; }
+std::string read_stdin() {
+  try {
+    return {std::istreambuf_iterator<char>(std::cin), {}};
+  } catch (const std::ios_base::failure&) {
+    throw InputError("stdin cannot be read");
+  }
+}
 
 }  // namespace qvl::cli

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -29,12 +30,26 @@ void each_line(const std::function<Json(const Json&)>& answer) {
   for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
     const std::string where = fmt::format("line {} of stdin", number);
     try {
-      std::cout << answer(parse_json(line, where)).dump() << '\n';
+      std::cout << answer(parse_json(line, "it")).dump() << '\n';
+    } catch (const InputError& error) {
+      throw InputError(fmt::format("{}: {}", where, error.what()));
     } catch (const Json::exception&) {
       throw InputError(fmt::format("{} is not what is expected; see `qvl tokenize --help`", where));
     }
     if (std::cin.rdbuf()->in_avail() <= 0) std::cout.flush();
   }
+}
+
+// Whole numbers from 0; anything else, which JSON would turn into one, is refused.
+std::vector<TokenId> ids_of(const Json& line) {
+  std::vector<TokenId> ids;
+  for (const Json& id : line.get_ref<const Json::array_t&>()) {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > std::numeric_limits<std::int32_t>::max()) {
+      throw InputError("an array of ids, whole numbers from 0, is expected");
+    }
+    ids.push_back(id.get<TokenId>());
+  }
+  return ids;
 }
 
 void run(const Arguments& arguments, bool has_text) {
@@ -44,9 +59,7 @@ void run(const Arguments& arguments, bool has_text) {
   if (arguments.jsonl && has_text) throw UsageError("--jsonl reads stdin; leave TEXT out");
   const Tokenizer tokenizer = Tokenizer::load(tokenizer_of(arguments.source));
   if (arguments.decode) {
-    each_line([&](const Json& ids) {
-      return Json(tokenizer.decode(ids.get<std::vector<TokenId>>(), arguments.skip_special));
-    });
+    each_line([&](const Json& ids) { return Json(tokenizer.decode(ids_of(ids), arguments.skip_special)); });
     return;
   }
   if (arguments.jsonl) {

@@ -39,7 +39,10 @@ Json parse_json(std::string_view text, std::string_view source) {
   try {
     return Json::parse(text.begin(), text.end());
   } catch (const Json::exception& error) {
-    throw InputError(fmt::format("{} is not valid JSON: {}", source, error.what()));
+    // Without the library's own mark, "[json.exception.parse_error.101] ".
+    const std::string_view what = error.what();
+    throw InputError(fmt::format("{} is not valid JSON: {}", source,
+                                 what.substr(what.starts_with('[') ? what.find(' ') + 1 : 0)));
   }
 }
 

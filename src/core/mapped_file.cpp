@@ -15,7 +15,8 @@
 namespace qvl {
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without waiting: a pipe would hang until somebody writes to it, before it could be refused.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
     throw InputError(fmt::format("cannot open {}: {}", path.string(), std::strerror(errno)));
   }

@@ -21,7 +21,8 @@ void throw_write_error(const std::filesystem::path& place, int error) {
   if (error == ENOSPC || error == EDQUOT) {
     throw MachineError(what + "; free some space or choose another place");
   }
-  if (error == EIO || error == ENOMEM || error == EMFILE || error == ENFILE) throw MachineError(what);
+  if (error == EFBIG || error == EIO || error == ENOMEM || error == EMFILE || error == ENFILE)
+    throw MachineError(what);
   throw InputError(what + "; choose a place that can be written");
 }
 

@@ -45,7 +45,7 @@ std::string Sha256::hex() {
 
 std::string sha256_of_file(const std::filesystem::path& path, const CancelToken* cancel,
                            const std::function<void(std::uint64_t)>& advance) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw InputError(fmt::format("cannot open {}: {}", path.string(), std::strerror(errno)));
   Sha256 sha;
   std::vector<std::byte> block(std::size_t{1} << 20U);

@@ -4,6 +4,7 @@
 
 #include "core/json_text.h"
 #include "qvl/error.h"
+#include "qwen25vl/picture_input.h"
 
 namespace qvl {
 namespace {
@@ -25,6 +26,7 @@ ModelFolder::ModelFolder(fs::path folder) : folder_(std::move(folder)) {
   config_ = read_model_config(folder_ / "config.json");
   generation_ = read_generation_config(folder_);
   preprocessor_ = read_preprocessor_config(folder_);
+  require_same_patches(preprocessor_, config_.vision, folder_.string());
 }
 
 void ModelFolder::read_manifest() {

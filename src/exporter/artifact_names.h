@@ -12,6 +12,9 @@ namespace qvl {
 // "qwen2_5_vl_3b" for the published sizes, else the checkpoint folder's name in snake case.
 [[nodiscard]] std::string stem_of(const std::filesystem::path& checkpoint, const ModelConfig& config);
 
+// Letters, digits, '.', '_' and '-', 1 to 100 of them, the first not '.'.
+[[nodiscard]] bool is_valid_stem(const std::string& stem) noexcept;
+
 // "vision", "text", "text_with_image"
 [[nodiscard]] std::string name(Artifact artifact);
 

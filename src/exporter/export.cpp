@@ -21,6 +21,7 @@
 #include "exporter/manifest.h"
 #include "exporter/weight_stream.h"
 #include "onnx/model_summary.h"
+#include "qwen25vl/picture_input.h"
 #include "qwen25vl/prompt_layout.h"
 #include "qwen25vl/text_graph.h"
 #include "qwen25vl/vision_graph.h"
@@ -55,8 +56,10 @@ class Export {
     check_configs();
     fingerprint_ = checkpoint_fingerprint(checkpoint_);
     stem_ = options.stem.empty() ? stem_of(options.checkpoint, checkpoint_.config()) : options.stem;
-    if (stem_.find('/') != std::string::npos || stem_.starts_with('.')) {
-      throw UsageError(fmt::format("stem \"{}\"; it becomes the first part of file names", stem_));
+    if (!is_valid_stem(stem_)) {
+      throw UsageError(
+          "a stem is the first part of file names: letters, digits, '.', '_' and '-', at most 100, and not "
+          "'.' first");
     }
     for (const Artifact a : {Artifact::vision, Artifact::text, Artifact::text_with_image}) {
       const auto& only = options.only;
@@ -89,17 +92,8 @@ class Export {
   void check_configs() const {
     const fs::path tokenizer = options_.checkpoint / "tokenizer.json";
     require_chat_tokens(Tokenizer::load(tokenizer), checkpoint_.config(), tokenizer.string());
-    const PreprocessorConfig pictures = read_preprocessor_config(options_.checkpoint);
-    const VisionConfig& vision = checkpoint_.config().vision;
-    if (pictures.patch_size != vision.patch_size || pictures.merge_size != vision.spatial_merge_size ||
-        pictures.temporal_patch_size != vision.temporal_patch_size) {
-      throw InputError(
-          fmt::format("{}: its preprocessor makes patches of {} frames x {} pixels, merged {} x {}; "
-                      "config.json asks for {} frames x {} pixels, merged {} x {}",
-                      options_.checkpoint.string(), pictures.temporal_patch_size, pictures.patch_size,
-                      pictures.merge_size, pictures.merge_size, vision.temporal_patch_size, vision.patch_size,
-                      vision.spatial_merge_size, vision.spatial_merge_size));
-    }
+    require_same_patches(read_preprocessor_config(options_.checkpoint), checkpoint_.config().vision,
+                         options_.checkpoint.string());
     (void)read_generation_config(options_.checkpoint);
   }
 
@@ -149,6 +143,10 @@ class Export {
           fmt::format("{} holds artifacts of another checkpoint ({}); choose another folder, or --force to "
                       "replace them",
                       options_.out.string(), existing.checkpoint()));
+    }
+    for (const Plan& plan : plans_) {
+      for (const std::string& file : existing.files_of(plan.artifact))
+        refuse(fs::exists(options_.out / file), file);
     }
     for (const std::string& file : config_files()) {
       const fs::path there = options_.out / file;

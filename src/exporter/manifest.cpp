@@ -135,6 +135,18 @@ std::string ExistingManifest::checkpoint() const {
   return is_qvl() ? text_of(state_->json, "checkpoint") : "";
 }
 
+std::vector<std::string> ExistingManifest::files_of(Artifact artifact) const {
+  std::vector<std::string> files;
+  if (!is_qvl()) return files;
+  for (const OrderedJson& a : state_->json["artifacts"]) {
+    if (text_of(a, "artifact") != name(artifact)) continue;
+    for (const char* key : {"file", "data_file"}) {
+      if (is_artifact_file(text_of(a, key))) files.push_back(text_of(a, key));
+    }
+  }
+  return files;
+}
+
 std::string ExistingManifest::merged_into(const Manifest& manifest) const {
   OrderedJson json{{"format", kManifestFormat},
                    {"qvl", QVL_VERSION},

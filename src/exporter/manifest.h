@@ -57,6 +57,9 @@ class ExistingManifest {
   [[nodiscard]] std::string fingerprint() const;
   [[nodiscard]] std::string checkpoint() const;
 
+  // The files that it lists for an artifact; plain names only.
+  [[nodiscard]] std::vector<std::string> files_of(Artifact artifact) const;
+
   // The JSON text of `manifest` with the artifacts of this one that `manifest` does not make anew, where both
   // come from one checkpoint and the files are there.
   [[nodiscard]] std::string merged_into(const Manifest& manifest) const;

@@ -52,6 +52,7 @@ class Stripper {
       const std::size_t start = at;
       const std::uint64_t tag = varint(bytes, at);
       const std::uint64_t field = tag >> 3U;
+      if (field == 0) fail("a field has the number 0");
       const bool drop = message == Message::tensor && holds_values(field);
       switch (tag & 7U) {
         case 0:

@@ -15,7 +15,7 @@ enum class GraphOptimization { none, basic, extended, all };
 
 struct SessionOptions {
   Provider provider = Provider::cpu;
-  int threads = 0;  // that one operator may use; 0: as many as this process may run on
+  int threads = 0;  // that one operator may use; 0, or more than there are processors: one for each
   int device = 0;   // which GPU
   GraphOptimization optimization = GraphOptimization::all;
   bool memory_arena = true;  // keep freed memory for the next run; off: the least resident memory

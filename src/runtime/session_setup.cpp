@@ -38,8 +38,9 @@ int threads_of(const SessionOptions& options) {
   if (options.threads < 0) {
     throw UsageError(fmt::format("threads is {}, it must be 0 (all cores) or more", options.threads));
   }
-  if (options.threads > 0) return options.threads;
-  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  // More threads than processors only wait for each other.
+  const int processors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  return options.threads > 0 ? std::min(options.threads, processors) : processors;
 }
 
 void require_cuda() {

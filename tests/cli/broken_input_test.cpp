@@ -1,5 +1,6 @@
 // Broken inputs: a clear message, exit code 3 (4 where it is the machine), and nothing written.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -139,6 +140,21 @@ TEST_F(BrokenCheckpoint, NoConfig) {
 TEST_F(BrokenCheckpoint, ConfigThatIsNotJson) {
   test::write_file(checkpoint_ / "config.json", "{\"model_type\": ");
   expect_refused({"config.json", "not valid JSON"});
+}
+
+TEST_F(BrokenCheckpoint, PreprocessorForOtherPatches) {
+  edit_json("preprocessor_config.json", [](Json& config) { config["merge_size"] = 4; });
+  expect_refused({"merged 4 x 4", "merged 2 x 2"});
+}
+
+// Opening a pipe to which nobody writes must not hang.
+TEST_F(BrokenCheckpoint, PipesInPlaceOfFiles) {
+  for (const std::string file : {"config.json", "tokenizer.json", "model.safetensors"}) {
+    use("tiny-tied");
+    fs::remove(checkpoint_ / file);
+    ASSERT_EQ(mkfifo((checkpoint_ / file).c_str(), 0600), 0);
+    expect_refused({});
+  }
 }
 
 TEST_F(BrokenCheckpoint, NotACheckpoint) {

@@ -93,7 +93,8 @@ TEST(Cli, TokenizeLinesAndBack) {
   const auto skipped =
       qvl({"tokenize", test::demo_checkpoint(), "--decode", "--jsonl", "--skip-special"}, "[760, 287]\n");
   EXPECT_EQ(skipped.out, "\"There\"\n");
-  for (const std::string bad : {"nonsense\n", "{}\n", "[\"a\"]\n"}) {
+  for (const std::string bad :
+       {"nonsense\n", "{}\n", "[\"a\"]\n", "[-1]\n", "[1.0]\n", "[99999999999999999999]\n", "\n"}) {
     const auto result = qvl({"tokenize", test::demo_checkpoint(), "--decode", "--jsonl"}, "[1]\n" + bad);
     EXPECT_EQ(result.exit_code, 3);
     EXPECT_NE(result.err.find("line 2"), std::string::npos) << result.err;

@@ -179,6 +179,21 @@ TEST(Export, DoesNotMixCheckpoints) {
   EXPECT_FALSE(fs::exists(out / "m_vision_672_fp32.onnx_data"));
 }
 
+// A folder has one artifact of a kind: another size of it replaces the first, on demand.
+TEST(Export, ReplacesAnArtifactOfAnotherSizeOnDemandOnly) {
+  const test::TemporaryFolder folder;
+  export_checkpoint(options_for(folder.path()));
+  ExportOptions small = options_for(folder.path());
+  small.only = {Artifact::vision};
+  small.image_width_pixels = small.image_height_pixels = 56;
+  EXPECT_THROW(export_checkpoint(small), InputError);
+  small.force = true;
+  export_checkpoint(small);
+  EXPECT_TRUE(fs::exists(folder.path() / "tiny_sharded_vision_56_fp32.onnx"));
+  EXPECT_FALSE(fs::exists(folder.path() / "tiny_sharded_vision_672_fp32.onnx"));
+  EXPECT_EQ(artifacts_in(folder.path()).size(), 3U);
+}
+
 TEST(Export, ReplacesNobodysFilesWithoutForce) {
   for (const std::string file : {"manifest.json", "config.json", "tokenizer.json"}) {
     const test::TemporaryFolder folder;
@@ -231,7 +246,11 @@ TEST(Export, RefusesWrongOptions) {
   size.only = {Artifact::text_with_image};
   EXPECT_THROW(export_checkpoint(size), UsageError);
   ExportOptions stem = options_for(folder.path() / "out");
-  stem.stem = "../x";
+  for (const std::string bad : {"../x", ".x", "a b", "a\nb", "a\\b", "\xff"}) {
+    stem.stem = bad;
+    EXPECT_THROW(export_checkpoint(stem), UsageError) << bad;
+  }
+  stem.stem = std::string(101, 'x');
   EXPECT_THROW(export_checkpoint(stem), UsageError);
   EXPECT_EQ(entries(folder.path()), 0U);
 }

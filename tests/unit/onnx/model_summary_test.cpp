@@ -43,6 +43,8 @@ TEST(ModelSummary, RefusesWhatIsNoModel) {
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{100}, bytes.size() - 1}) {
     EXPECT_THROW((void)summarize_model(std::as_bytes(std::span(bytes).first(size)), "x"), InputError) << size;
   }
+  const std::string zeros(100000, '\0');
+  EXPECT_THROW((void)summarize_model(std::as_bytes(std::span(zeros)), "x"), InputError);
   const std::string text = "hello, this is a text file";
   EXPECT_THROW((void)summarize_model(std::as_bytes(std::span(text)), "x"), InputError);
 }
