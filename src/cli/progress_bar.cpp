@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <iostream>
 
@@ -12,7 +13,8 @@ namespace {
 
 constexpr auto kRedraw = std::chrono::milliseconds(100);
 constexpr auto kPlainLineEvery = std::chrono::seconds(10);
-constexpr int kBarCells = 24;
+constexpr std::size_t kMostBarCells = 24;
+constexpr std::size_t kLeastBarCells = 5;
 
 std::size_t terminal_columns() {
   winsize size{};
@@ -76,12 +78,15 @@ void ProgressBar::draw(bool final) {
   const double share = total_bytes_ == 0
                            ? (final ? 1.0 : 0.0)
                            : static_cast<double>(done_bytes_) / static_cast<double>(total_bytes_);
-  std::string bar;
-  for (int i = 0; i < kBarCells; ++i) bar += i < static_cast<int>(share * kBarCells + 0.5) ? "#" : ".";
-  // A line that wraps could not be drawn over: the bar goes first, then the end of the text.
+  // A line that wraps could not be drawn over: the bar takes what room there is, then the end of the text
+  // goes.
   const std::size_t width = terminal_columns() - 1;
   std::string line = stage_ + ": " + figures();
-  if (bar.size() + 1 + line.size() <= width) line = bar + " " + line;
+  const std::size_t room = width > line.size() ? width - line.size() - 1 : 0;
+  if (const std::size_t cells = std::min(kMostBarCells, room); cells >= kLeastBarCells) {
+    const auto filled = static_cast<std::size_t>(std::min(share, 1.0) * static_cast<double>(cells) + 0.5);
+    line = std::string(filled, '#') + std::string(cells - filled, '.') + " " + line;
+  }
   std::cerr << "\r\x1b[K" << line.substr(0, width);
   open_ = !final;
   if (final) std::cerr << "\n";

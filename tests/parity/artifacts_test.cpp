@@ -273,15 +273,23 @@ TEST(ForeignExport, VisionIsTheSame) {
             kForeignBar);
 }
 
+// The text artifact, and the one with image embeddings on the same text (PyTorch's export has no pictures).
 TEST(ForeignExport, TextIsTheSame) {
   const Golden golden("tiny-tied");
+  const ModelConfig config = config_of("tiny-tied");
   const Tensor ids = batch(golden.inputs()["text"]["input_ids"]);
   const Tensor mask = batch(golden.inputs()["text"]["attention_mask"]);
-  const std::vector<NamedTensor> inputs{{"input_ids", ids.view()}, {"attention_mask", mask.view()}};
-  const auto vocab = static_cast<std::size_t>(config_of("tiny-tied").text.vocab_size);
-  const auto expected = to_floats(Session(test::data("foreign-onnx/text.onnx")).run(inputs).front().view());
-  const auto f32 = to_floats(Session(artifact("tiny-tied", "text", true)).run(inputs).front().view());
-  EXPECT_LE(relative_difference(unpadded(f32, mask, vocab), unpadded(expected, mask, vocab)), kForeignBar);
+  std::vector<NamedTensor> inputs{{"input_ids", ids.view()}, {"attention_mask", mask.view()}};
+  const auto vocab = static_cast<std::size_t>(config.text.vocab_size);
+  const auto logits = [&](const std::filesystem::path& model) {
+    return unpadded(to_floats(Session(model).run(inputs).front().view()), mask, vocab);
+  };
+  const auto expected = logits(test::data("foreign-onnx/text.onnx"));
+  EXPECT_LE(relative_difference(logits(artifact("tiny-tied", "text", true)), expected), kForeignBar);
+  const Tensor embeds(DType::f32, {ids.shape()[0], ids.shape()[1], config.text.hidden_size});
+  inputs.push_back({"image_embeds", embeds.view()});
+  EXPECT_LE(relative_difference(logits(artifact("tiny-tied", "text_with_image", true)), expected),
+            kForeignBar);
 }
 
 }  // namespace

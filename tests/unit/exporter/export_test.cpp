@@ -219,6 +219,44 @@ TEST(Export, TensorThatOverflowsF16IsSaturatedAndReported) {
   EXPECT_EQ(result.not_finite, 1U);
 }
 
+// transformers 5 names tensors otherwise in memory than on the hub; saved that way, they give the same
+// artifacts.
+TEST(Export, TakesBothNamingLayouts) {
+  const test::TemporaryFolder folder;
+  const fs::path renamed = folder.path() / "renamed";
+  fs::copy(test::data("checkpoints/tiny-tied"), renamed);
+  const std::string bytes = test::read_file(renamed / "model.safetensors");
+  std::uint64_t size = 0;
+  std::memcpy(&size, bytes.data(), 8);
+  const Json header = Json::parse(bytes.substr(8, size));
+  Json other = Json::object();
+  for (const auto& [name, entry] : header.items()) {
+    std::string to = name;
+    if (name.starts_with("visual.")) to = "model." + name;
+    if (name.starts_with("model.")) to = "model.language_model." + name.substr(6);
+    other[to] = entry;
+  }
+  EXPECT_TRUE(other.contains("model.language_model.norm.weight"));
+  EXPECT_TRUE(other.contains("model.visual.merger.ln_q.weight"));
+  const std::string text = other.dump();
+  const std::uint64_t length = text.size();
+  std::string out(8, '\0');
+  std::memcpy(out.data(), &length, 8);
+  test::write_file(renamed / "model.safetensors", out + text + bytes.substr(8 + size));
+  std::vector<std::string> manifests;
+  for (const fs::path& checkpoint : {fs::path(test::data("checkpoints/tiny-tied")), renamed}) {
+    ExportOptions options = options_for(folder.path() / ("out" + std::to_string(manifests.size())));
+    options.checkpoint = checkpoint;
+    options.stem = "m";
+    export_checkpoint(options);
+    const Json manifest = read_json_file(options.out / "manifest.json");
+    std::string sums;
+    for (const Json& artifact : manifest["artifacts"]) sums += artifact["sha256"].dump();
+    manifests.push_back(sums);
+  }
+  EXPECT_EQ(manifests[0], manifests[1]);
+}
+
 TEST(Export, InfinitiesOfTheVisionEncoderAreReportedToo) {
   const test::TemporaryFolder folder;
   ExportOptions options = options_for(folder.path() / "out");
