@@ -25,35 +25,21 @@ QVL_ALWAYS_INLINE float widen(T value) {
   }
 }
 
-template <class T>
-QVL_ALWAYS_INLINE std::uint32_t is_not_finite(T value) {
-  return (std::bit_cast<std::uint32_t>(widen(value)) & 0x7fffffffU) >= 0x7f800000U ? 1U : 0U;
-}
-
-// Widening to float is exact.
-template <class From>
-QVL_ALWAYS_INLINE ConversionStats widen_block(const std::byte* source, std::byte* destination,
+// To float (kWiden), or as it is: exact either way.
+template <class From, bool kWiden>
+QVL_ALWAYS_INLINE ConversionStats exact_block(const std::byte* source, std::byte* destination,
                                               std::size_t count) {
   std::uint32_t not_finite = 0;
   for (std::size_t i = 0; i < count; ++i) {
     From value;
     std::memcpy(&value, source + i * sizeof(From), sizeof(From));
-    not_finite += is_not_finite(value);
     const float wide = widen(value);
-    std::memcpy(destination + i * sizeof(float), &wide, sizeof(float));
-  }
-  return {0, 0, not_finite, 0.0};
-}
-
-template <class T>
-QVL_ALWAYS_INLINE ConversionStats copy_block(const std::byte* source, std::byte* destination,
-                                             std::size_t count) {
-  std::uint32_t not_finite = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    T value;
-    std::memcpy(&value, source + i * sizeof(T), sizeof(T));
-    not_finite += is_not_finite(value);
-    std::memcpy(destination + i * sizeof(T), &value, sizeof(T));
+    not_finite += (std::bit_cast<std::uint32_t>(wide) & 0x7fffffffU) >= 0x7f800000U ? 1U : 0U;
+    if constexpr (kWiden) {
+      std::memcpy(destination + i * sizeof(float), &wide, sizeof(float));
+    } else {
+      std::memcpy(destination + i * sizeof(From), &value, sizeof(From));
+    }
   }
   return {0, 0, not_finite, 0.0};
 }
@@ -102,12 +88,12 @@ QVL_ALWAYS_INLINE ConversionStats by_blocks(const std::byte* source, std::byte* 
 QVL_ALWAYS_INLINE ConversionStats run(DType from, DType to, const std::byte* source, std::byte* destination,
                                       std::size_t count) {
   if (from == to) {
-    return from == DType::f32 ? by_blocks<copy_block<std::uint32_t>, 4, 4>(source, destination, count)
-                              : by_blocks<copy_block<Half>, 2, 2>(source, destination, count);
+    return from == DType::f32 ? by_blocks<exact_block<std::uint32_t, false>, 4, 4>(source, destination, count)
+                              : by_blocks<exact_block<Half, false>, 2, 2>(source, destination, count);
   }
   if (to == DType::f32) {
-    return from == DType::f16 ? by_blocks<widen_block<Half>, 2, 4>(source, destination, count)
-                              : by_blocks<widen_block<BFloat16>, 2, 4>(source, destination, count);
+    return from == DType::f16 ? by_blocks<exact_block<Half, true>, 2, 4>(source, destination, count)
+                              : by_blocks<exact_block<BFloat16, true>, 2, 4>(source, destination, count);
   }
   return from == DType::f32 ? by_blocks<narrow_block<std::uint32_t>, 4, 2>(source, destination, count)
                             : by_blocks<narrow_block<BFloat16>, 2, 2>(source, destination, count);

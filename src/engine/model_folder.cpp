@@ -4,15 +4,13 @@
 
 #include "core/json_text.h"
 #include "qvl/error.h"
+#include "qwen25vl/manifest_format.h"
 #include "qwen25vl/picture_input.h"
 
 namespace qvl {
 namespace {
 
 namespace fs = std::filesystem;
-
-// As src/exporter/manifest.cpp writes it.
-constexpr int kManifestFormat = 1;
 
 // A file name inside the folder, nothing that leads out of it.
 bool is_plain_name(const std::string& name) {

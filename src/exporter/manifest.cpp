@@ -9,12 +9,10 @@
 #include "exporter/artifact_names.h"
 #include "qvl/error.h"
 #include "qvl/version.h"
+#include "qwen25vl/manifest_format.h"
 
 namespace qvl {
 namespace {
-
-// Raised when a reader of the manifest must know.
-constexpr int kManifestFormat = 1;
 
 using OrderedJson = nlohmann::ordered_json;
 
