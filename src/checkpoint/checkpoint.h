@@ -49,7 +49,7 @@ class Checkpoint {
   // it.
   void read(std::string_view name, std::uint64_t offset_bytes, std::span<std::byte> destination) const;
 
-  // Not part of the checkpoint, and harmless; for a warning.
+  // Left over: nothing refers to them.
   [[nodiscard]] const std::vector<UnindexedTensor>& unindexed() const noexcept { return unindexed_; }
   // The bytes of all tensors in names().
   [[nodiscard]] std::uint64_t size_bytes() const noexcept;

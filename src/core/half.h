@@ -17,7 +17,6 @@ struct BFloat16 {
   friend bool operator==(BFloat16, BFloat16) = default;
 };
 
-inline constexpr float kHalfMax = 65504.0F;
 inline constexpr float kHalfMinNormal = 6.103515625e-05F;  // 2^-14
 
 // Branch-free, so that a loop over it becomes vector code.

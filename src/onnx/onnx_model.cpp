@@ -21,10 +21,6 @@ const std::vector<ExternalTensor>& OnnxModel::external_tensors() const noexcept 
 
 std::uint64_t OnnxModel::external_size_bytes() const noexcept { return state_->external_size_bytes; }
 
-std::size_t OnnxModel::node_count() const noexcept {
-  return static_cast<std::size_t>(state_->model.graph().node_size());
-}
-
 void OnnxModel::save(const std::filesystem::path& path, const std::string& data_file) const {
   onnx::ModelProto model = state_->model;
   for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer()) {

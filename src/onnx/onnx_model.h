@@ -37,7 +37,6 @@ class OnnxModel {
   // In the order of their offsets.
   [[nodiscard]] const std::vector<ExternalTensor>& external_tensors() const noexcept;
   [[nodiscard]] std::uint64_t external_size_bytes() const noexcept;
-  [[nodiscard]] std::size_t node_count() const noexcept;
 
   // Writes the graph to `path` (through core/output_file.h); its external data is expected beside it under
   // `data_file`.

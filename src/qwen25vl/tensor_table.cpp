@@ -114,6 +114,11 @@ std::vector<TensorProblem> TensorTable::compare(const Checkpoint& checkpoint) co
       problems.push_back({name, "not part of the model that config.json describes"});
     }
   }
+  for (const Checkpoint::UnindexedTensor& tensor : checkpoint.unindexed()) {
+    if (is_redundant(canonical_tensor_name(tensor.name), tied_)) continue;
+    problems.push_back(
+        {tensor.name, fmt::format("lies in {}, where the index does not place it", tensor.shard)});
+  }
   return problems;
 }
 

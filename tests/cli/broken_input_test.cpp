@@ -127,6 +127,13 @@ TEST_F(BrokenCheckpoint, MissingTensorsAndWrongShapesAllAtOnce) {
                   "something.else: not part of the model"});
 }
 
+TEST_F(BrokenCheckpoint, TensorThatTheIndexForgot) {
+  use("tiny-sharded");
+  edit_json("model.safetensors.index.json",
+            [](Json& index) { index["weight_map"].erase("model.norm.weight"); });
+  expect_refused({"2 of its tensors", "model.norm.weight: missing", "where the index does not place it"});
+}
+
 TEST_F(BrokenCheckpoint, HeadsThatDoNotDivide) {
   edit_json("config.json", [](Json& config) { config["text_config"]["num_attention_heads"] = 5; });
   expect_refused({"config.json", "num_attention_heads"});

@@ -167,8 +167,8 @@ TEST(Answers, OfTheTinyCheckpoints) {
     const std::vector<Tensor> features{vision.encode(test::pixel_values("photo-672.png", 672, 672), nullptr)};
     const Json& ids = golden.inputs()["image_672"]["input_ids"];
     TextDecoder decoder(folder.artifact("text_with_image"), SessionOptions{});
-    decoder.begin((ids.front().is_array() ? ids.front() : ids).get<std::vector<std::int64_t>>(), features,
-                  folder.config().image_token_id, folder.config().text.hidden_size);
+    decoder.begin(ids.front().get<std::vector<std::int64_t>>(), features, folder.config().image_token_id,
+                  folder.config().text.hidden_size);
     std::vector<std::int64_t> found;
     for (int step = 0; step < 24; ++step) {
       const auto logits = decoder.next_logits(nullptr);

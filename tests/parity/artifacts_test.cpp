@@ -98,9 +98,7 @@ class Parity : public testing::TestWithParam<std::string> {
   // The same with pictures, for a case of the golden's JSON whose pictures are all photo-672.
   [[nodiscard]] std::vector<float> picture_logits(const std::string& key, bool f32) const {
     const nlohmann::json& inputs = golden_.inputs()[key];
-    const Tensor ids =
-        batch(inputs["input_ids"].front().is_array() ? inputs["input_ids"]
-                                                     : nlohmann::json::array({inputs["input_ids"]}));
+    const Tensor ids = batch(inputs["input_ids"]);
     Tensor mask(DType::i64, ids.shape());
     std::ranges::fill(mask.as<std::int64_t>(), 1);
     if (inputs.contains("attention_mask")) mask = batch(inputs["attention_mask"]);
@@ -205,10 +203,7 @@ TEST_P(Parity, BatchOfPicturesInF16) {
 
 // Padding on the right changes nothing before it.
 TEST_P(Parity, PicturePaddedOnTheRight) {
-  const Tensor ids =
-      batch(nlohmann::json::array({golden_.inputs()["image_672"]["input_ids"].front().is_array()
-                                       ? golden_.inputs()["image_672"]["input_ids"].front()
-                                       : golden_.inputs()["image_672"]["input_ids"]}));
+  const Tensor ids = batch(golden_.inputs()["image_672"]["input_ids"]);
   const std::int64_t length = ids.shape()[1];
   constexpr std::int64_t kPadding = 5;
   Tensor padded(DType::i64, {1, length + kPadding});
