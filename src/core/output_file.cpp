@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "core/mapped_file.h"
@@ -46,19 +48,29 @@ std::filesystem::path output_place(const std::filesystem::path& place) {
   return target;
 }
 
-OutputFile::OutputFile(std::filesystem::path place) : place_(output_place(place)) {
+OutputFile::OutputFile(std::filesystem::path place, Cache cache) : place_(output_place(place)) {
   static std::atomic<unsigned> counter{0};
   temporary_ = place_.parent_path() /
                fmt::format(".{}.{}-{}.partial", place_.filename().string(), ::getpid(), counter.fetch_add(1));
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0) throw_write_error(place_, errno);
+  if (cache == Cache::bypass) {
+    direct_fd_ = ::open(temporary_.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
+    direct_ = direct_fd_ >= 0;
+  }
 }
 
 OutputFile::~OutputFile() {
   if (fd_ >= 0) {
-    ::close(fd_);
+    close_all();
     ::unlink(temporary_.c_str());
   }
+}
+
+void OutputFile::close_all() noexcept {
+  ::close(fd_);
+  if (direct_fd_ >= 0) ::close(direct_fd_);
+  fd_ = direct_fd_ = -1;
 }
 
 void OutputFile::append(std::span<const std::byte> bytes) { write_at(end_, bytes); }
@@ -66,6 +78,24 @@ void OutputFile::append(std::span<const std::byte> bytes) { write_at(end_, bytes
 void OutputFile::append(std::string_view text) { append(std::as_bytes(std::span(text))); }
 
 void OutputFile::write_at(std::uint64_t offset_bytes, std::span<const std::byte> bytes) {
+  // Up to the first aligned place and behind the last one: through the cache.
+  const std::size_t head =
+      std::min(static_cast<std::size_t>((0 - offset_bytes) % kDirectBytes), bytes.size());
+  const std::size_t middle = (bytes.size() - head) / kDirectBytes * kDirectBytes;
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes.data()) + head;
+  std::size_t done = 0;
+  if (middle > 0 && direct_ && address % kDirectBytes == 0) {
+    write_cached(offset_bytes, bytes.first(head));
+    done = head + write_direct(offset_bytes + head, bytes.subspan(head, middle));
+  }
+  write_cached(offset_bytes + done, bytes.subspan(done));
+  std::uint64_t seen = end_.load();
+  while (seen < offset_bytes + bytes.size() &&
+         !end_.compare_exchange_weak(seen, offset_bytes + bytes.size())) {
+  }
+}
+
+void OutputFile::write_cached(std::uint64_t offset_bytes, std::span<const std::byte> bytes) {
   std::size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t n =
@@ -76,10 +106,31 @@ void OutputFile::write_at(std::uint64_t offset_bytes, std::span<const std::byte>
     }
     done += static_cast<std::size_t>(n);
   }
-  std::uint64_t seen = end_.load();
-  while (seen < offset_bytes + bytes.size() &&
-         !end_.compare_exchange_weak(seen, offset_bytes + bytes.size())) {
+}
+
+std::size_t OutputFile::write_direct(std::uint64_t offset_bytes, std::span<const std::byte> bytes) {
+  // A disk on which one thread waits longer is better served by the cache, which writes on after we are done.
+  constexpr std::uint64_t kSlowBytesPerSecond = 100'000'000;
+  constexpr std::uint64_t kProbeBytes = std::uint64_t{64} << 20U;
+  const auto start = std::chrono::steady_clock::now();
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = ::pwrite(direct_fd_, bytes.data() + done, bytes.size() - done,
+                               static_cast<off_t>(offset_bytes + done));
+    if (n < 0 && errno == EINTR) continue;
+    // Whatever the reason (EINVAL: the file system asks for more than we align to), the cached write that
+    // follows does the work or says what is wrong.
+    if (n < 0 || static_cast<std::uint64_t>(n) % kDirectBytes != 0) {
+      direct_ = false;
+      return done;
+    }
+    done += static_cast<std::size_t>(n);
   }
+  const std::chrono::nanoseconds spent = std::chrono::steady_clock::now() - start;
+  const std::uint64_t all_bytes = direct_bytes_ += bytes.size();
+  const std::uint64_t all_ns = direct_ns_ += static_cast<std::uint64_t>(spent.count());
+  if (all_bytes >= kProbeBytes && all_bytes / kSlowBytesPerSecond < all_ns / 1'000'000'000) direct_ = false;
+  return done;
 }
 
 void OutputFile::reserve(std::uint64_t size_bytes) {
@@ -97,9 +148,9 @@ void OutputFile::reserve(std::uint64_t size_bytes) {
 }
 
 void OutputFile::commit() {
-  const int closed = ::close(fd_);
+  const int closed = ::close(std::exchange(fd_, -1));
   const int error = errno;
-  fd_ = -1;
+  if (direct_fd_ >= 0) ::close(std::exchange(direct_fd_, -1));
   if (closed != 0) {
     ::unlink(temporary_.c_str());
     throw_write_error(place_, error);

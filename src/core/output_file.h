@@ -18,7 +18,11 @@ namespace qvl {
 // disk is full or fails.
 class OutputFile {
  public:
-  explicit OutputFile(std::filesystem::path place);
+  // Large files that nobody reads soon may bypass the page cache: no copy into it, and what is read stays in
+  // it.
+  enum class Cache { use, bypass };
+
+  explicit OutputFile(std::filesystem::path place, Cache cache = Cache::use);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
@@ -26,7 +30,8 @@ class OutputFile {
   void append(std::span<const std::byte> bytes);
   void append(std::string_view text);
   // At any offset, also beyond the end; append() goes on behind the furthest byte written. Several threads
-  // may write different places at once.
+  // may write different places at once. With Cache::bypass memory aligned to kDirectBytes goes to the disk
+  // directly, where the file system can and as long as the disk keeps up.
   void write_at(std::uint64_t offset_bytes, std::span<const std::byte> bytes);
   // Takes the space on the disk now, so that a full disk shows before the work, and makes the file this long.
   void reserve(std::uint64_t size_bytes);
@@ -34,10 +39,21 @@ class OutputFile {
 
   void commit();
 
+  static constexpr std::uint64_t kDirectBytes = 4096;  // alignment of offset, memory and size
+
  private:
+  void write_cached(std::uint64_t offset_bytes, std::span<const std::byte> bytes);
+  // Returns how many bytes it wrote: less than all when the rest has to go through the cache.
+  std::size_t write_direct(std::uint64_t offset_bytes, std::span<const std::byte> bytes);
+  void close_all() noexcept;
+
   std::filesystem::path place_;
   std::filesystem::path temporary_;
   int fd_ = -1;
+  int direct_fd_ = -1;  // the same file, past the cache; -1: not wanted or not possible
+  std::atomic<bool> direct_{false};
+  std::atomic<std::uint64_t> direct_bytes_{0};
+  std::atomic<std::uint64_t> direct_ns_{0};  // spent in direct writes, summed over the threads
   std::atomic<std::uint64_t> end_{0};
 };
 

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <string>
+#include <vector>
+
 #include "qvl/error.h"
 #include "support/test_data.h"
 
@@ -70,6 +74,33 @@ TEST(OutputFile, ReservedSpaceIsThere) {
     file.commit();
   }
   EXPECT_EQ(fs::file_size(folder.path() / "a"), 10000U);
+}
+
+// Past the page cache or not (tmpfs, odd offsets, odd memory): the bytes are the same.
+TEST(OutputFile, BypassingTheCacheWritesTheSameBytes) {
+  const test::TemporaryFolder folder;
+  constexpr std::size_t kBytes = 300'000;
+  std::vector<std::byte> memory(kBytes + 2 * OutputFile::kDirectBytes);
+  const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
+  const std::size_t aligned = (0 - address) % OutputFile::kDirectBytes;
+  std::string expected(kBytes, '\0');
+  for (std::size_t i = 0; i < kBytes; ++i) expected[i] = static_cast<char>(i * 7 % 251);
+  for (const std::size_t shift : {std::size_t{0}, std::size_t{1}}) {
+    const std::span<std::byte> bytes = std::span(memory).subspan(aligned + shift, kBytes);
+    std::memcpy(bytes.data(), expected.data(), kBytes);
+    const fs::path place = folder.path() / std::to_string(shift);
+    OutputFile file(place, OutputFile::Cache::bypass);
+    file.reserve(kBytes);
+    std::size_t end = kBytes;
+    // From the end to the beginning, in parts that begin and end anywhere.
+    for (const std::size_t begin : {262'144U, 200'001U, 131'072U, 4'095U, 4'094U, 0U}) {
+      file.write_at(begin, bytes.subspan(begin, end - begin));
+      end = begin;
+    }
+    file.commit();
+    EXPECT_EQ(test::read_file(place), expected);
+  }
+  EXPECT_EQ(entries(folder.path()), 2U);
 }
 
 }  // namespace
