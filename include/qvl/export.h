@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct ExportOptions {
   // A checkpoint as on the Hugging Face hub: config.json, *.safetensors, tokenizer.json,
   // preprocessor_config.json.
   std::filesystem::path checkpoint;
+  // For estimate_export only, instead of a checkpoint: "3b", "7b", "32b", "72b" or "tiny", as `qvl synth`
+  // would write it.
+  std::string preset;
   // The model folder; made when missing.
   std::filesystem::path out;
   // Which artifacts; empty means all three. Others of the same checkpoint that `out` holds already are kept.
@@ -56,10 +60,41 @@ struct ExportResult {
   std::uint64_t subnormal = 0;   // non-zero weights that became subnormal or zero in f16
 };
 
+struct PlannedFile {
+  std::string name;              // in the model folder
+  std::uint64_t size_bytes = 0;  // exactly
+  std::string hard_link_of;      // the file it shares its bytes with; "" when it has its own
+};
+
+// What an export will take.
+struct ExportEstimate {
+  std::vector<PlannedFile> files;
+  std::uint64_t disk_bytes = 0;  // in whole blocks, hard links counted once
+  // Free where the folder is or will be; none when the system does not tell.
+  std::optional<std::uint64_t> disk_available_bytes;
+  std::uint64_t memory_bytes = 0;  // the most that will be resident, mappings counted; an upper bound
+  std::optional<std::uint64_t> memory_available_bytes;
+
+  [[nodiscard]] bool disk_fits() const noexcept {
+    return !disk_available_bytes || disk_bytes <= *disk_available_bytes;
+  }
+  [[nodiscard]] bool memory_fits() const noexcept {
+    return !memory_available_bytes || memory_bytes <= *memory_available_bytes;
+  }
+  [[nodiscard]] bool fits() const noexcept { return disk_fits() && memory_fits(); }
+};
+
+// A line for each file and one each for disk and memory, for people to read.
+QVL_API std::string to_table(const ExportEstimate& estimate);
+
+// Checks the checkpoint and the options as export_checkpoint does, and writes nothing. Throws as it does, but
+// not for a machine that is too small.
+QVL_API ExportEstimate estimate_export(const ExportOptions& options);
+
 // Writes the artifacts, the tokenizer, the configs and manifest.json. Everything appears at the end or not at
 // all; at most 512 MiB are resident whatever the model's size. Throws InputError for a broken checkpoint (all
-// its problems at once) and for a place that cannot be written, MachineError for a full disk, Interrupted
-// when cancelled.
+// its problems at once) and for a place that cannot be written, MachineError with the table of the estimate
+// where disk or memory are too small for it, and for a disk that runs full, Interrupted when cancelled.
 QVL_API ExportResult export_checkpoint(const ExportOptions& options);
 
 }  // namespace qvl

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -12,6 +14,8 @@
 namespace qvl::cli {
 namespace {
 
+using OrderedJson = nlohmann::ordered_json;
+
 struct Arguments {
   ExportOptions options;
   std::string set = "reference";
@@ -19,6 +23,8 @@ struct Arguments {
   std::string mask_type = "int64";
   std::string text_dtype = "f16";
   std::vector<std::string> only;
+  bool dry_run = false;
+  bool json = false;
   bool quiet = false;
 };
 
@@ -53,12 +59,40 @@ void parse_only(const std::vector<std::string>& names, ExportOptions& options) {
   }
 }
 
+OrderedJson to_json(const ExportEstimate& estimate) {
+  OrderedJson json;
+  for (const PlannedFile& file : estimate.files) {
+    OrderedJson entry{{"name", file.name}, {"bytes", file.size_bytes}};
+    if (!file.hard_link_of.empty()) entry["hard_link_of"] = file.hard_link_of;
+    json["files"].push_back(std::move(entry));
+  }
+  const auto total = [](std::uint64_t needed, const std::optional<std::uint64_t>& available, bool fits) {
+    OrderedJson entry{{"bytes", needed}, {"available", nullptr}, {"fits", fits}};
+    if (available) entry["available"] = *available;
+    return entry;
+  };
+  json["disk"] = total(estimate.disk_bytes, estimate.disk_available_bytes, estimate.disk_fits());
+  json["memory"] = total(estimate.memory_bytes, estimate.memory_available_bytes, estimate.memory_fits());
+  return json;
+}
+
+// Prints what an export would take; throws when the machine does not have it.
+void estimate(const Arguments& arguments) {
+  const ExportEstimate estimate = estimate_export(arguments.options);
+  std::cout << (arguments.json ? to_json(estimate).dump(1) + "\n" : to_table(estimate));
+  std::cout.flush();
+  if (!estimate.fits()) throw MachineError("the export does not fit");
+}
+
 void run(Arguments& arguments) {
   ExportOptions& options = arguments.options;
   parse_image_size(arguments.image_size, options);
   parse_only(arguments.only, options);
   options.mask_type = arguments.mask_type == "bool" ? MaskType::boolean : MaskType::int64;
   options.text_in_f32 = arguments.text_dtype == "f32";
+  if (arguments.dry_run) return estimate(arguments);
+  if (arguments.json) throw UsageError("--json belongs to --dry-run; an export prints the paths it wrote");
+  if (options.out.empty()) throw UsageError("--out is missing: the model folder to write");
   options.cancel = &cancel_on_signal();
   ProgressBar bar(ProgressBar::on_terminal());
   if (!arguments.quiet) options.progress = &bar;
@@ -88,8 +122,7 @@ void add_export(CLI::App& app) {
       ->add_option("CHECKPOINT", arguments->options.checkpoint,
                    "Checkpoint folder as on the Hugging Face hub")
       ->required();
-  command->add_option("--out", arguments->options.out, "Model folder to write; made when missing")
-      ->required();
+  command->add_option("--out", arguments->options.out, "Model folder to write; made when missing");
   command->add_option("--set", arguments->set, "Which set of artifacts")
       ->check(CLI::IsMember({"reference"}))
       ->capture_default_str();
@@ -116,10 +149,16 @@ void add_export(CLI::App& app) {
   command->add_flag("--copy-data", arguments->options.copy_data,
                     "Copies instead of hard links for equal data files (Python's onnx refuses hard links)");
   command->add_flag("--force", arguments->options.force, "Replace artifacts that are there");
+  command->add_flag(
+      "--dry-run", arguments->dry_run,
+      "Write nothing: print the size of every file, the disk and memory that the export takes and "
+      "whether they fit (exit code 4 if not)");
+  command->add_flag("--json", arguments->json, "With --dry-run: as JSON");
   command->add_flag("--quiet", arguments->quiet, "No progress on stderr");
   command->footer(
       "Prints the paths of the artifacts. Beside each lies its external data, NAME.onnx_data.\n\n"
       "Example:\n  qvl export Qwen2.5-VL-3B-Instruct --out models/3b\n"
+      "  qvl export Qwen2.5-VL-72B-Instruct --out models/72b --dry-run\n"
       "  qvl export demo/shapes-vl --out demo/out --image-size 672 --only vision,text_with_image");
   command->callback([arguments] { run(*arguments); });
 }

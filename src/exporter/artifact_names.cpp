@@ -9,14 +9,10 @@
 
 namespace qvl {
 
-std::string stem_of(const std::filesystem::path& checkpoint, const ModelConfig& config) {
+std::string stem_of(std::string_view folder_name, const ModelConfig& config) {
   if (const auto size = published_size(config.text)) return fmt::format("qwen2_5_vl_{}", *size);
-  // weakly_canonical also gives "." and "folder/" a name.
-  std::string folder = std::filesystem::weakly_canonical(checkpoint).filename().string();
-  if (folder.empty())
-    folder = std::filesystem::weakly_canonical(checkpoint).parent_path().filename().string();
   std::string stem;
-  for (const char c : folder) {
+  for (const char c : folder_name) {
     const auto u = static_cast<unsigned char>(c);
     if (u < 0x80U && std::isalnum(u) != 0) {
       stem += static_cast<char>(std::tolower(u));

@@ -1,8 +1,8 @@
 // How the files of a model folder are called.
 #pragma once
 
-#include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "checkpoint/model_config.h"
 #include "qvl/export.h"
@@ -10,7 +10,7 @@
 namespace qvl {
 
 // "qwen2_5_vl_3b" for the published sizes, else the checkpoint folder's name in snake case.
-[[nodiscard]] std::string stem_of(const std::filesystem::path& checkpoint, const ModelConfig& config);
+[[nodiscard]] std::string stem_of(std::string_view folder_name, const ModelConfig& config);
 
 // Letters, digits, '.', '_' and '-', 1 to 100 of them, the first not '.'.
 [[nodiscard]] bool is_valid_stem(const std::string& stem) noexcept;

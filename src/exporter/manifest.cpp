@@ -78,6 +78,17 @@ std::string text_of(const OrderedJson& json, const char* key) {
   return json.is_object() && json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
 }
 
+// The statistics whose JSON text is the longest.
+Manifest with_longest_statistics(Manifest manifest) {
+  for (ManifestArtifact& a : manifest.artifacts) {
+    for (TensorReport& t : a.tensors) {
+      const auto count = static_cast<std::uint64_t>(*element_count(t.shape));
+      t.stats = {count, count, count, 2.2250738585072014e-308};
+    }
+  }
+  return manifest;
+}
+
 }  // namespace
 
 struct ExistingManifest::State {
@@ -105,7 +116,7 @@ struct ExistingManifest::State {
 ExistingManifest::ExistingManifest(const std::filesystem::path& folder) : state_(std::make_unique<State>()) {
   state_->folder = folder;
   std::error_code error;
-  const std::filesystem::path path = folder / "manifest.json";
+  const std::filesystem::path path = folder / kManifestName;
   if (!std::filesystem::is_regular_file(path, error)) return;
   state_->exists = true;
   try {
@@ -146,6 +157,12 @@ std::vector<std::string> ExistingManifest::files_of(Artifact artifact) const {
 }
 
 std::string ExistingManifest::merged_into(const Manifest& manifest) const {
+  std::string text = json_text(manifest);
+  text.resize(json_text(with_longest_statistics(manifest)).size(), ' ');
+  return text + "\n";
+}
+
+std::string ExistingManifest::json_text(const Manifest& manifest) const {
   OrderedJson json{{"format", kManifestFormat},
                    {"qvl", QVL_VERSION},
                    {"set", "reference"},
@@ -158,7 +175,7 @@ std::string ExistingManifest::merged_into(const Manifest& manifest) const {
     for (OrderedJson& a : state_->kept(manifest)) json["artifacts"].push_back(std::move(a));
   }
   // Names of folders need not be UTF-8.
-  return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 std::vector<std::string> ExistingManifest::dropped_files(const Manifest& manifest) const {

@@ -6,10 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "exporter/weight_stream.h"
+#include "exporter/tensor_report.h"
 #include "qvl/export.h"
 
 namespace qvl {
+
+inline constexpr const char* kManifestName = "manifest.json";
 
 struct ManifestPort {
   std::string name;
@@ -61,13 +63,16 @@ class ExistingManifest {
   [[nodiscard]] std::vector<std::string> files_of(Artifact artifact) const;
 
   // The JSON text of `manifest` with the artifacts of this one that `manifest` does not make anew, where both
-  // come from one checkpoint and the files are there.
+  // come from one checkpoint and the files are there. Blanks at the end make it as long as it would be with
+  // the largest conversion statistics, so that its size is known before the conversion.
   [[nodiscard]] std::string merged_into(const Manifest& manifest) const;
   // Files of this one's artifacts that the merged manifest does not list any more; plain names of .onnx and
   // .onnx_data files.
   [[nodiscard]] std::vector<std::string> dropped_files(const Manifest& manifest) const;
 
  private:
+  [[nodiscard]] std::string json_text(const Manifest& manifest) const;
+
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -1,23 +1,53 @@
 #include "exporter/weight_stream.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
-#include <atomic>
+#include <array>
+#include <condition_variable>
 #include <exception>
+#include <memory>
 #include <mutex>
+#include <semaphore>
 #include <system_error>
 #include <thread>
 
 #include "core/output_file.h"
+#include "core/sha256.h"
+#include "exporter/stream_plan.h"
 #include "exporter/transpose.h"
 
 namespace qvl {
 namespace {
 
-// Bytes of the data file that are made at a time. Each thread holds at most three times this: what was read,
-// converted and transposed.
-constexpr std::int64_t kBlockBytes = std::int64_t{16} << 20;
-// Keeps all threads' blocks far below the 512 MiB that an export may hold.
-constexpr unsigned kMostThreads = 8;
+// Memory that is written before it is read: not zeroed, and in large pages where the system has them, since a
+// stripe of columns touches a page for every few rows.
+class Buffer {
+ public:
+  explicit Buffer(std::uint64_t size_bytes) : size_(size_bytes) {
+    if (size_ == 0) return;
+    void* address = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (address == MAP_FAILED) throw std::bad_alloc();
+    ::madvise(address, size_, MADV_HUGEPAGE);
+    data_ = static_cast<std::byte*>(address);
+  }
+  ~Buffer() {
+    if (data_ != nullptr) ::munmap(data_, size_);
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  [[nodiscard]] std::span<std::byte> first(std::uint64_t bytes) const {
+    return std::span(data_, size_).first(bytes);
+  }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_;
+};
+
+// So many more than work at a time wait for the disk.
+constexpr int kWaitingThreads = 2;
 
 class Streamer {
  public:
@@ -25,20 +55,29 @@ class Streamer {
            const std::filesystem::path& place, const WeightStreamOptions& options)
       : tensors_(model.external_tensors()),
         checkpoint_(checkpoint),
-        table_(table),
         options_(options),
-        file_(place),
-        reports_(tensors_.size()) {
+        file_(place, OutputFile::Cache::bypass),
+        reports_(planned_tensors(model, table, source_lookup(checkpoint))),
+        plan_(plan_stream(reports_, model.external_size_bytes(), options.limits)),
+        threads_(stream_threads(options.threads)),
+        at_work_(threads_),
+        slots_{Buffer(plan_.slot_bytes), Buffer(plan_.slot_bytes)},
+        loads_left_(plan_.windows.size()),
+        pieces_left_(plan_.windows.size()) {
+    static_assert(StreamPlan::kSlots == 2);
+    for (std::size_t w = 0; w < plan_.windows.size(); ++w) {
+      loads_left_[w] = plan_.windows[w].loads;
+      pieces_left_[w] = plan_.windows[w].pieces;
+    }
     file_.reserve(model.external_size_bytes());
   }
 
-  std::vector<TensorReport> run() {
-    const unsigned wanted =
-        options_.threads > 0 ? static_cast<unsigned>(options_.threads) : std::thread::hardware_concurrency();
+  WrittenData run() {
     {
       std::vector<std::jthread> others;
       try {
-        while (others.size() + 1 < std::min(wanted, kMostThreads)) others.emplace_back([this] { work(); });
+        while (static_cast<int>(others.size()) + 1 < threads_ + kWaitingThreads)
+          others.emplace_back([this] { work(); });
       } catch (const std::system_error&) {
         // Fewer threads than wanted can be had: those that there are do the work.
       }
@@ -46,118 +85,135 @@ class Streamer {
     }
     if (failure_) std::rethrow_exception(failure_);
     file_.commit();
-    return std::move(reports_);
+    return {std::move(reports_), sha_.hex()};
   }
 
  private:
-  struct Buffers {
-    std::vector<std::byte> read;
-    std::vector<std::byte> converted;
-    std::vector<std::byte> transposed;
-  };
-
-  // A tensor as a matrix [rows, columns] in the checkpoint, and how many bytes its elements have there and
-  // here.
-  struct Matrix {
-    std::int64_t rows;
-    std::int64_t columns;
-    std::size_t from_bytes;
-    std::size_t to_bytes;
-  };
-
-  // Takes tensor after tensor until none is left or something failed.
+  // Takes task after task until none is left or something failed.
   void work() noexcept {
     try {
-      Buffers buffers;
-      for (std::size_t i = next_++; i < tensors_.size(); i = next_++)
-        reports_[i] = write_tensor(tensors_[i], buffers);
+      const Buffer turned(plan_.turned_bytes);
+      const Buffer converted(plan_.piece_bytes);
+      while (do_task(turned, converted)) {
+      }
     } catch (...) {
       const std::lock_guard lock(mutex_);
-      if (!failed_) failure_ = std::current_exception();
-      failed_ = true;
-      next_ = tensors_.size();
+      if (!failure_) failure_ = std::current_exception();
+      changed_.notify_all();
     }
   }
 
-  TensorReport write_tensor(const ExternalTensor& tensor, Buffers& buffers) {
-    TensorReport report{
-        tensor.name,       "", tensor.dtype, tensor.dtype, tensor.shape, Transform::none, tensor.offset_bytes,
-        tensor.size_bytes, {}};
-    if (tensor.values) {
-      file_.write_at(tensor.offset_bytes, tensor.values->bytes());
-      advance(tensor.size_bytes);
-      return report;
+  // The right to work is had before a task is taken and kept until its piece is hashed: whoever waits for an
+  // earlier task waits for somebody at work.
+  bool do_task(const Buffer& turned, const Buffer& converted) {
+    std::span<const std::byte> bytes;
+    const StreamTask* task = nullptr;
+    {
+      at_work_.acquire();
+      const auto leave = [this](void*) { at_work_.release(); };
+      const std::unique_ptr<void, decltype(leave)> left(this, leave);
+      task = next_task();
+      if (task == nullptr) return false;
+      if (task->kind == StreamTask::Kind::load) {
+        load(task->index, task->portion);
+        return true;
+      }
+      bytes = make_piece(task->index, turned, converted);
     }
-    const TensorEntry& entry = *checkpoint_.find(tensor.name);
-    report.source = entry.name;
-    report.source_dtype = entry.dtype;
-    report.transform = table_.row(tensor.name).transform;
-    const std::int64_t rows = entry.shape.empty() ? 1 : entry.shape.front();
-    const Matrix matrix{rows, *element_count(entry.shape) / rows, size_bytes(entry.dtype),
-                        size_bytes(tensor.dtype)};
-    report.stats = report.transform == Transform::none ? write_rows(tensor, entry.dtype, matrix, buffers)
-                                                       : write_columns(tensor, entry.dtype, matrix, buffers);
-    return report;
+    const StreamPiece& piece = plan_.pieces[task->index];
+    file_.write_at(piece.offset_bytes, bytes);
+    advance(piece.size_bytes);
+    return true;
   }
 
-  // As it lies, whole runs of elements at a time.
-  ConversionStats write_rows(const ExternalTensor& tensor, DType from, const Matrix& m, Buffers& buffers) {
-    ConversionStats stats;
-    const std::int64_t all = m.rows * m.columns;
-    const std::int64_t step = kBlockBytes / static_cast<std::int64_t>(m.to_bytes);
-    for (std::int64_t first = 0; first < all; first += step) {
-      stop_if_asked();
-      const auto count = static_cast<std::size_t>(std::min(step, all - first));
-      const auto at = static_cast<std::uint64_t>(first);
-      buffers.read.resize(count * m.from_bytes);
-      checkpoint_.read(tensor.name, at * m.from_bytes, buffers.read);
-      buffers.converted.resize(count * m.to_bytes);
-      stats.merge(convert(from, buffers.read, tensor.dtype, buffers.converted));
-      file_.write_at(tensor.offset_bytes + at * m.to_bytes, buffers.converted);
-      advance(buffers.converted.size());
-    }
-    return stats;
-  }
-
-  // Transposed: a stripe of columns of all rows becomes one contiguous run of the file.
-  ConversionStats write_columns(const ExternalTensor& tensor, DType from, const Matrix& m, Buffers& buffers) {
-    ConversionStats stats;
-    const std::int64_t column_bytes = m.rows * static_cast<std::int64_t>(m.to_bytes);
-    const std::int64_t step = std::clamp<std::int64_t>(kBlockBytes / column_bytes, 1, m.columns);
-    for (std::int64_t first = 0; first < m.columns; first += step) {
-      stop_if_asked();
-      const std::int64_t count = std::min(step, m.columns - first);
-      const auto elements = static_cast<std::size_t>(m.rows * count);
-      buffers.read.resize(elements * m.from_bytes);
-      read_stripe(tensor.name, m, first, count, buffers.read);
-      buffers.converted.resize(elements * m.to_bytes);
-      stats.merge(convert(from, buffers.read, tensor.dtype, buffers.converted));
-      buffers.transposed.resize(buffers.converted.size());
-      transpose(buffers.converted, buffers.transposed, m.rows, count, m.to_bytes);
-      file_.write_at(tensor.offset_bytes + static_cast<std::uint64_t>(first * column_bytes),
-                     buffers.transposed);
-      advance(buffers.transposed.size());
-    }
-    return stats;
-  }
-
-  void read_stripe(const std::string& name, const Matrix& m, std::int64_t first, std::int64_t count,
-                   std::span<std::byte> destination) const {
-    if (count == m.columns) {
-      checkpoint_.read(name, 0, destination);
-      return;
-    }
-    const std::size_t run = static_cast<std::size_t>(count) * m.from_bytes;
-    for (std::int64_t row = 0; row < m.rows; ++row) {
-      checkpoint_.read(name, static_cast<std::uint64_t>(row * m.columns + first) * m.from_bytes,
-                       destination.subspan(static_cast<std::size_t>(row) * run, run));
-    }
-  }
-
-  // Another thread's failure ends this one's work too; the exception that counts is the first.
-  void stop_if_asked() const {
+  const StreamTask* next_task() {
     if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
-    if (failed_) throw Interrupted("another thread failed");
+    const std::lock_guard lock(mutex_);
+    return failure_ || next_ == plan_.tasks.size() ? nullptr : &plan_.tasks[next_++];
+  }
+
+  // Waits until the condition, which reads what mutex_ guards, holds. The tasks that make it hold were taken
+  // before, by threads that are at work or have failed.
+  template <class Condition>
+  void wait_until(const Condition& condition) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return failure_ || condition(); });
+    if (failure_) throw Interrupted("another thread failed");
+  }
+
+  void count_down(std::size_t& left) {
+    const std::lock_guard lock(mutex_);
+    if (--left == 0) changed_.notify_all();
+  }
+
+  // Some rows of a window.
+  void load(std::size_t index, std::size_t portion) {
+    const StreamWindow& w = plan_.windows[index];
+    if (index >= StreamPlan::kSlots)
+      wait_until([&] { return pieces_left_[index - StreamPlan::kSlots] == 0; });
+    const std::string& name = tensors_[w.tensor].name;
+    const std::int64_t first_row = static_cast<std::int64_t>(portion) * w.portion_rows;
+    const std::int64_t rows = std::min(w.portion_rows, w.rows - first_row);
+    const std::size_t run = static_cast<std::size_t>(w.columns) * w.element_bytes;
+    const std::span<std::byte> all = slots_[w.slot].first(w.size_bytes());
+    const std::span<std::byte> here =
+        all.subspan(static_cast<std::size_t>(first_row) * run, static_cast<std::size_t>(rows) * run);
+    if (w.columns == w.all_columns) {
+      checkpoint_.read(name, static_cast<std::uint64_t>(first_row) * run, here);
+    } else {
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const auto at =
+            static_cast<std::uint64_t>((first_row + r) * w.all_columns + w.first) * w.element_bytes;
+        checkpoint_.read(name, at, here.subspan(static_cast<std::size_t>(r) * run, run));
+      }
+    }
+    count_down(loads_left_[index]);
+  }
+
+  std::span<const std::byte> make_piece(std::size_t index, const Buffer& turned, const Buffer& converted) {
+    const StreamPiece& piece = plan_.pieces[index];
+    const ExternalTensor& tensor = tensors_[piece.tensor];
+    const std::span<std::byte> bytes = converted.first(piece.size_bytes);
+    if (tensor.values) {
+      std::ranges::copy(
+          tensor.values->bytes().subspan(piece.offset_bytes - tensor.offset_bytes, bytes.size()),
+          bytes.begin());
+    } else {
+      convert_piece(piece, turned, bytes);
+    }
+    hash_in_turn(index, bytes);
+    return bytes;
+  }
+
+  void convert_piece(const StreamPiece& piece, const Buffer& turned, std::span<std::byte> destination) {
+    const DType from = reports_[piece.tensor].source_dtype;
+    const DType to = tensors_[piece.tensor].dtype;
+    const std::span<std::byte> source = turned.first(piece.size_bytes / size_bytes(to) * size_bytes(from));
+    if (piece.window == StreamPiece::kNoWindow) {
+      checkpoint_.read(tensors_[piece.tensor].name,
+                       static_cast<std::uint64_t>(piece.first) * size_bytes(from), source);
+    } else {
+      const StreamWindow& w = plan_.windows[piece.window];
+      wait_until([&] { return loads_left_[piece.window] == 0; });
+      transpose(slots_[w.slot]
+                    .first(w.size_bytes())
+                    .subspan(static_cast<std::size_t>(piece.first) * w.element_bytes),
+                w.columns, source, w.rows, piece.count, w.element_bytes);
+      count_down(pieces_left_[piece.window]);
+    }
+    const ConversionStats stats = convert(from, source, to, destination);
+    const std::lock_guard lock(mutex_);
+    reports_[piece.tensor].stats.merge(stats);
+  }
+
+  void hash_in_turn(std::size_t index, std::span<const std::byte> bytes) {
+    static constexpr std::array<std::byte, OnnxModel::kAlignmentBytes> kZeros{};
+    wait_until([&] { return hashed_ == index; });
+    sha_.update(bytes);
+    sha_.update(std::span(kZeros).first(plan_.pieces[index].zero_bytes));
+    const std::lock_guard lock(mutex_);
+    ++hashed_;
+    changed_.notify_all();
   }
 
   void advance(std::uint64_t bytes) {
@@ -168,21 +224,47 @@ class Streamer {
 
   const std::vector<ExternalTensor>& tensors_;
   const Checkpoint& checkpoint_;
-  const TensorTable& table_;
   const WeightStreamOptions& options_;
   OutputFile file_;
+  Sha256 sha_;
   std::vector<TensorReport> reports_;
-  std::atomic<std::size_t> next_{0};
-  std::atomic<bool> failed_{false};
-  std::mutex mutex_;  // of progress and failure
+  const StreamPlan plan_;
+  const int threads_;
+  std::counting_semaphore<> at_work_;
+  const std::array<Buffer, StreamPlan::kSlots> slots_;
+
+  std::mutex mutex_;  // of all that follows, the statistics in reports_, and progress
+  std::condition_variable changed_;
+  std::size_t next_ = 0;                  // task
+  std::size_t hashed_ = 0;                // pieces
+  std::vector<std::size_t> loads_left_;   // by window
+  std::vector<std::size_t> pieces_left_;  // by window, not yet turned
   std::exception_ptr failure_;
 };
 
 }  // namespace
 
-std::vector<TensorReport> write_external_data(const OnnxModel& model, const Checkpoint& checkpoint,
-                                              const TensorTable& table, const std::filesystem::path& place,
-                                              const WeightStreamOptions& options) {
+SourceLookup source_lookup(const Checkpoint& checkpoint) {
+  return [&checkpoint](std::string_view name) {
+    const TensorEntry& entry = *checkpoint.find(name);
+    return SourceTensor{entry.name, entry.dtype};
+  };
+}
+
+std::uint64_t stream_buffer_bytes(const StreamPlan& plan, int wanted_threads) {
+  const auto threads = static_cast<std::uint64_t>(stream_threads(wanted_threads) + kWaitingThreads);
+  return StreamPlan::kSlots * plan.slot_bytes + threads * (plan.turned_bytes + plan.piece_bytes);
+}
+
+int stream_threads(int wanted) {
+  constexpr int kMostThreads = 8;
+  if (wanted <= 0) wanted = static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(wanted, 1, kMostThreads);
+}
+
+WrittenData write_external_data(const OnnxModel& model, const Checkpoint& checkpoint,
+                                const TensorTable& table, const std::filesystem::path& place,
+                                const WeightStreamOptions& options) {
   return Streamer(model, checkpoint, table, place, options).run();
 }
 

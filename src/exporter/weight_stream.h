@@ -6,37 +6,41 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
-#include "core/convert.h"
+#include "exporter/stream_plan.h"
+#include "exporter/tensor_report.h"
 #include "onnx/onnx_model.h"
 #include "qvl/progress.h"
-#include "qwen25vl/tensor_table.h"
 
 namespace qvl {
 
-// What became of one tensor.
-struct TensorReport {
-  std::string name;
-  std::string source;  // its name in the checkpoint; "" for a constant computed by qvl
-  DType source_dtype = DType::f32;
-  DType dtype = DType::f32;
-  Shape shape;  // in the graph
-  Transform transform = Transform::none;
-  std::uint64_t offset_bytes = 0;
-  std::uint64_t size_bytes = 0;
-  ConversionStats stats;
+// The data file as it was written.
+struct WrittenData {
+  std::vector<TensorReport> tensors;  // in the order of the file
+  std::string sha256;                 // of the bytes handed to the disk, taken on their way there
 };
 
 struct WeightStreamOptions {
-  int threads = 0;               // 0: one per processor; at most 8 work
+  int threads = 0;               // see stream_threads
   Progress* progress = nullptr;  // advanced by bytes written; begin and end are the caller's
   const CancelToken* cancel = nullptr;
+  StreamLimits limits = {};
 };
 
-// Writes every external tensor of `model` to `place`, converted and transposed in blocks by a few threads;
-// reports come in the order of the file. A few blocks per thread are all that is resident. Throws as
-// OutputFile does, and Interrupted.
-std::vector<TensorReport> write_external_data(const OnnxModel& model, const Checkpoint& checkpoint,
-                                              const TensorTable& table, const std::filesystem::path& place,
-                                              const WeightStreamOptions& options);
+// How many threads work when so many are wanted; 0: one per processor. At most 8: the checksum, which takes
+// the bytes in their order, keeps no more busy.
+[[nodiscard]] int stream_threads(int wanted);
+
+// What write_external_data holds for a plan: its slots, and the buffers of its threads.
+[[nodiscard]] std::uint64_t stream_buffer_bytes(const StreamPlan& plan, int wanted_threads);
+
+// The tensors of a checkpoint that matches the model's table.
+[[nodiscard]] SourceLookup source_lookup(const Checkpoint& checkpoint);
+
+// Writes every external tensor of `model` to `place`, transposed and converted in pieces by a few threads
+// that share the work on each tensor. Resident at a time is stream_buffer_bytes, whatever the model's size.
+// Throws as OutputFile does, and Interrupted.
+WrittenData write_external_data(const OnnxModel& model, const Checkpoint& checkpoint,
+                                const TensorTable& table, const std::filesystem::path& place,
+                                const WeightStreamOptions& options);
 
 }  // namespace qvl

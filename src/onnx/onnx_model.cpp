@@ -21,7 +21,7 @@ const std::vector<ExternalTensor>& OnnxModel::external_tensors() const noexcept 
 
 std::uint64_t OnnxModel::external_size_bytes() const noexcept { return state_->external_size_bytes; }
 
-void OnnxModel::save(const std::filesystem::path& path, const std::string& data_file) const {
+std::string OnnxModel::serialize(const std::string& data_file) const {
   onnx::ModelProto model = state_->model;
   for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer()) {
     if (tensor.data_location() != onnx::TensorProto::EXTERNAL) continue;
@@ -31,9 +31,13 @@ void OnnxModel::save(const std::filesystem::path& path, const std::string& data_
   }
   std::string bytes;
   if (!model.SerializeToString(&bytes)) {
-    throw MachineError(fmt::format("the graph of {} does not fit a protobuf (2 GiB)", path.string()));
+    throw MachineError(fmt::format("the graph beside {} does not fit a protobuf (2 GiB)", data_file));
   }
-  write_file(path, bytes);
+  return bytes;
+}
+
+void OnnxModel::save(const std::filesystem::path& path, const std::string& data_file) const {
+  write_file(path, serialize(data_file));
 }
 
 void OnnxModel::check(const std::filesystem::path& path) {

@@ -38,6 +38,8 @@ class OnnxModel {
   [[nodiscard]] const std::vector<ExternalTensor>& external_tensors() const noexcept;
   [[nodiscard]] std::uint64_t external_size_bytes() const noexcept;
 
+  // The graph as bytes; its external data is expected beside it under `data_file`.
+  [[nodiscard]] std::string serialize(const std::string& data_file) const;
   // Writes the graph to `path` (through core/output_file.h); its external data is expected beside it under
   // `data_file`.
   void save(const std::filesystem::path& path, const std::string& data_file) const;

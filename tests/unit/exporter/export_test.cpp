@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "checkpoint/checkpoint.h"
 #include "core/half.h"
@@ -79,6 +80,69 @@ TEST(Export, WritesTheContractsFiles) {
   EXPECT_TRUE(fs::equivalent(out / "tiny_sharded_text_fp16.onnx_data",
                              out / "tiny_sharded_text_with_image_fp16.onnx_data"));
   EXPECT_EQ(fs::hard_link_count(out / "tiny_sharded_text_fp16.onnx_data"), 2U);
+}
+
+void expect_exact(const ExportOptions& options) {
+  const ExportEstimate estimate = estimate_export(options);
+  export_checkpoint(options);
+  std::set<std::string> expected;
+  std::uint64_t blocks = 0;
+  for (const PlannedFile& file : estimate.files) {
+    expected.insert(file.name);
+    const fs::path place = options.out / file.name;
+    EXPECT_EQ(fs::file_size(place), file.size_bytes) << file.name;
+    if (file.hard_link_of.empty()) {
+      blocks += (file.size_bytes + 4095) / 4096 * 4096;
+    } else {
+      EXPECT_TRUE(fs::equivalent(place, options.out / file.hard_link_of));
+    }
+  }
+  for (const auto& entry : fs::directory_iterator(options.out)) {
+    if (options.only.empty()) {
+      EXPECT_TRUE(expected.contains(entry.path().filename().string())) << entry.path();
+    }
+  }
+  EXPECT_EQ(estimate.disk_bytes, blocks);
+  EXPECT_TRUE(estimate.fits());
+}
+
+TEST(Export, EstimateKnowsEveryFilesExactSize) {
+  const test::TemporaryFolder folder;
+  ExportOptions options = options_for(folder.path() / "out");
+  expect_exact(options);
+  options.out = folder.path() / "copied";
+  options.copy_data = true;
+  options.text_in_f32 = true;
+  options.image_width_pixels = 252;
+  expect_exact(options);
+  // Into a folder that has one artifact: its entry stays in the manifest.
+  options.out = folder.path() / "one";
+  options.only = {Artifact::vision};
+  expect_exact(options);
+  options.only = {Artifact::text};
+  expect_exact(options);
+  EXPECT_EQ(artifacts_in(options.out), (std::vector<std::string>{"text", "vision"}));
+}
+
+TEST(Export, EstimateWritesNothing) {
+  const test::TemporaryFolder folder;
+  (void)estimate_export(options_for(folder.path() / "out"));
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(Export, EstimateSaysWhatDoesNotFit) {
+  ExportEstimate estimate;
+  estimate.files = {{"a.onnx_data", 5000, ""}, {"b.onnx_data", 5000, "a.onnx_data"}};
+  estimate.disk_bytes = 8192;
+  estimate.disk_available_bytes = 8191;
+  estimate.memory_bytes = 100;
+  EXPECT_FALSE(estimate.fits());
+  const std::string table = to_table(estimate);
+  EXPECT_NE(table.find("b.onnx_data            5000  hard link of a.onnx_data"), std::string::npos) << table;
+  EXPECT_NE(table.find("disk: 8192 bytes (0.00 GiB) of 8191 (0.00 GiB) available: DOES NOT FIT"),
+            std::string::npos)
+      << table;
+  EXPECT_TRUE(estimate.memory_fits());
 }
 
 TEST(Export, CopiesDataWhenAsked) {

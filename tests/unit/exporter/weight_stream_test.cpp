@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "core/half.h"
+#include "core/sha256.h"
 #include "onnx/graph_builder.h"
 #include "qvl/error.h"
 #include "qwen25vl/text_graph.h"
@@ -22,8 +22,10 @@ class CountingProgress : public Progress {
   std::uint64_t bytes_ = 0;
 };
 
-// Every weight of the file is the checkpoint's, converted and transposed, element by element.
-void expect_streamed(const std::filesystem::path& folder, DType dtype) {
+// Every weight of the file is the checkpoint's, converted and transposed, element by element, and the
+// checksum is the file's.
+void expect_streamed(const std::filesystem::path& folder, DType dtype, int threads = 2,
+                     const StreamLimits& limits = {}) {
   const Checkpoint checkpoint = Checkpoint::open(folder);
   const TensorTable table(checkpoint.config());
   TextGraphOptions options;
@@ -31,8 +33,9 @@ void expect_streamed(const std::filesystem::path& folder, DType dtype) {
   const OnnxModel model = build_text_graph(checkpoint.config(), table, options);
   const test::TemporaryFolder out;
   CountingProgress progress;
-  const auto reports =
-      write_external_data(model, checkpoint, table, out.path() / "data", {2, &progress, nullptr});
+  const auto [reports, sha256] = write_external_data(model, checkpoint, table, out.path() / "data",
+                                                     {threads, &progress, nullptr, limits});
+  EXPECT_EQ(sha256, sha256_of_file(out.path() / "data"));
   const std::string bytes = test::read_file(out.path() / "data");
   ASSERT_EQ(bytes.size(), model.external_size_bytes());
   ASSERT_EQ(reports.size(), model.external_tensors().size());
@@ -69,6 +72,16 @@ TEST(WeightStream, WritesTheCheckpointsWeightsInF32) {
 }
 TEST(WeightStream, WritesBfloat16AsF16) { expect_streamed(test::demo_checkpoint(), DType::f16); }
 
+// As a model with weights of gigabytes is written: stripes of some columns, rows in several portions, several
+// pieces of each stripe, more threads than processors.
+TEST(WeightStream, TakesLargeTensorsInParts) {
+  const StreamLimits limits{8192, 20000, 3000};
+  for (const int threads : {1, 3, 8}) {
+    expect_streamed(test::data("checkpoints/tiny-sharded"), DType::f16, threads, limits);
+    expect_streamed(test::data("checkpoints/tiny-tied"), DType::f32, threads, limits);
+  }
+}
+
 TEST(WeightStream, StopsWhenCancelledAndLeavesNothing) {
   const Checkpoint checkpoint = Checkpoint::open(test::data("checkpoints/tiny-tied"));
   const TensorTable table(checkpoint.config());
@@ -76,9 +89,24 @@ TEST(WeightStream, StopsWhenCancelledAndLeavesNothing) {
   const test::TemporaryFolder out;
   CancelToken cancel;
   cancel.cancel();
-  EXPECT_THROW(write_external_data(model, checkpoint, table, out.path() / "data", {2, nullptr, &cancel}),
+  EXPECT_THROW(write_external_data(model, checkpoint, table, out.path() / "data", {2, nullptr, &cancel, {}}),
                Interrupted);
   EXPECT_TRUE(std::filesystem::is_empty(out.path()));
+}
+
+// A shard that lost its end after it was opened: the error is the reader's, whichever thread meets it.
+TEST(WeightStream, StopsWhenTheCheckpointCannotBeRead) {
+  const test::TemporaryFolder folder;
+  std::filesystem::copy(test::data("checkpoints/tiny-tied"), folder.path() / "checkpoint");
+  const auto file = folder.path() / "checkpoint" / "model.safetensors";
+  const Checkpoint checkpoint = Checkpoint::open(folder.path() / "checkpoint");
+  const TensorTable table(checkpoint.config());
+  const OnnxModel model = build_text_graph(checkpoint.config(), table, {});
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
+  EXPECT_THROW(
+      write_external_data(model, checkpoint, table, folder.path() / "data", {3, nullptr, nullptr, {}}),
+      InputError);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "data"));
 }
 
 }  // namespace

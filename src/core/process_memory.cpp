@@ -1,0 +1,72 @@
+#include "core/process_memory.h"
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+namespace qvl {
+namespace {
+
+// The number behind a key in files with lines like "VmRSS:   1234 kB" or "inactive_file 1234".
+std::optional<std::uint64_t> value_of(const std::string& file, std::string_view key,
+                                      std::uint64_t unit_bytes) {
+  std::ifstream in(file);
+  std::string word;
+  while (in >> word) {
+    std::uint64_t value = 0;
+    if (word == key && in >> value) return value * unit_bytes;
+    std::getline(in, word);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> number_in(const std::string& file) {
+  std::ifstream in(file);
+  std::uint64_t value = 0;
+  if (in >> value) return value;
+  return std::nullopt;
+}
+
+// What the control group of this process (version 2, or version 1 below its own mount) leaves; page cache
+// that can be dropped counts as free.
+std::optional<std::uint64_t> left_in_control_group() {
+  std::ifstream in("/proc/self/cgroup");
+  std::optional<std::uint64_t> least;
+  for (std::string line; std::getline(in, line);) {
+    const std::size_t second = line.find(':', line.find(':') + 1);
+    if (second == std::string::npos) continue;
+    const std::string path = line.substr(second + 1);
+    const bool unified = line.starts_with("0::");
+    if (!unified && line.find(":memory:") == std::string::npos) continue;
+    const std::string folder = (unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory") + path;
+    const auto limit = number_in(folder + (unified ? "/memory.max" : "/memory.limit_in_bytes"));
+    const auto used = number_in(folder + (unified ? "/memory.current" : "/memory.usage_in_bytes"));
+    if (!limit || !used) continue;
+    const auto cache =
+        value_of(folder + "/memory.stat", unified ? "inactive_file" : "total_inactive_file", 1);
+    const std::uint64_t held = *used - std::min(*used, cache.value_or(0));
+    const std::uint64_t left = *limit - std::min(*limit, held);
+    least = std::min(left, least.value_or(left));
+  }
+  return least;
+}
+
+}  // namespace
+
+std::optional<ProcessMemory> process_memory() {
+  const std::string status = "/proc/self/status";
+  const auto resident = value_of(status, "VmRSS:", 1024);
+  if (!resident) return std::nullopt;
+  return ProcessMemory{*resident, value_of(status, "VmHWM:", 1024).value_or(*resident),
+                       value_of(status, "RssAnon:", 1024).value_or(0),
+                       value_of(status, "RssFile:", 1024).value_or(0)};
+}
+
+std::optional<std::uint64_t> available_memory_bytes() {
+  auto available = value_of("/proc/meminfo", "MemAvailable:", 1024);
+  if (const auto left = left_in_control_group(); left && available) available = std::min(*available, *left);
+  return available;
+}
+
+}  // namespace qvl

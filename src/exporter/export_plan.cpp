@@ -1,0 +1,162 @@
+#include "exporter/export_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <span>
+
+#include "core/process_memory.h"
+#include "exporter/artifact_names.h"
+#include "exporter/weight_stream.h"
+#include "onnx/model_summary.h"
+#include "qwen25vl/text_graph.h"
+#include "qwen25vl/vision_graph.h"
+
+namespace qvl {
+namespace {
+
+namespace fs = std::filesystem;
+
+// File systems give space in blocks; the common ones' size.
+constexpr std::uint64_t kDiskBlockBytes = 4096;
+// While ONNX's checker looks at a graph, it, its text and the inferred shapes are held besides ours.
+constexpr std::uint64_t kCheckedCopies = 8;
+constexpr std::size_t kSha256Digits = 64;
+
+std::uint64_t on_disk(std::uint64_t size_bytes) {
+  return (size_bytes + kDiskBlockBytes - 1) / kDiskBlockBytes * kDiskBlockBytes;
+}
+
+// Free bytes where the folder is or will be made; none when the system does not tell.
+std::optional<std::uint64_t> free_bytes(const fs::path& folder) {
+  std::error_code error;
+  fs::path place = fs::absolute(folder.empty() ? fs::path(".") : folder, error);
+  while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
+  const fs::space_info space = fs::space(place, error);
+  if (error) return std::nullopt;
+  return space.available;
+}
+
+}  // namespace
+
+ExportPlan::ExportPlan(const ExportOptions& options, ExportSource source)
+    : options_(options), source_(std::move(source)), table_(source_.config) {
+  stem_ = options.stem.empty() ? stem_of(source_.name, source_.config) : options.stem;
+  if (!is_valid_stem(stem_)) {
+    throw UsageError(
+        "a stem is the first part of file names: letters, digits, '.', '_' and '-', at most 100, and not "
+        "'.' first");
+  }
+  for (const Artifact a : {Artifact::vision, Artifact::text, Artifact::text_with_image}) {
+    const auto& only = options.only;
+    if (!only.empty() && std::ranges::find(only, a) == only.end()) continue;
+    OnnxModel model = build(a);
+    const auto twin = twin_of(model);
+    artifacts_.push_back({a, file_name(a, stem_, options), std::move(model), twin});
+  }
+}
+
+OnnxModel ExportPlan::build(Artifact artifact) const {
+  std::vector<std::pair<std::string, std::string>> metadata{{"qvl.artifact", name(artifact)}};
+  if (artifact != Artifact::text) {
+    metadata.emplace_back("qvl.image_size",
+                          fmt::format("{}x{}", options_.image_width_pixels, options_.image_height_pixels));
+  }
+  if (artifact == Artifact::vision) {
+    VisionGraphOptions vision;
+    vision.width_pixels = options_.image_width_pixels;
+    vision.height_pixels = options_.image_height_pixels;
+    vision.metadata = std::move(metadata);
+    return build_vision_graph(source_.config, table_, vision);
+  }
+  const std::int64_t token_pixels =
+      source_.config.vision.patch_size * source_.config.vision.spatial_merge_size;
+  TextGraphOptions text;
+  text.dtype = options_.text_in_f32 ? DType::f32 : DType::f16;
+  text.mask_type = options_.mask_type;
+  text.with_image = artifact == Artifact::text_with_image;
+  text.picture_rows_tokens = options_.image_height_pixels / token_pixels;
+  text.picture_columns_tokens = options_.image_width_pixels / token_pixels;
+  if (text.with_image && (text.picture_rows_tokens * token_pixels != options_.image_height_pixels ||
+                          text.picture_columns_tokens * token_pixels != options_.image_width_pixels ||
+                          text.picture_rows_tokens <= 0 || text.picture_columns_tokens <= 0)) {
+    throw UsageError(fmt::format("image size {} x {}; both sides must be positive multiples of {}",
+                                 options_.image_width_pixels, options_.image_height_pixels, token_pixels));
+  }
+  text.metadata = std::move(metadata);
+  return build_text_graph(source_.config, table_, text);
+}
+
+std::optional<std::size_t> ExportPlan::twin_of(const OnnxModel& model) const {
+  const auto same = [](const ExternalTensor& x, const ExternalTensor& y) {
+    return !x.values && !y.values && x.name == y.name && x.dtype == y.dtype && x.shape == y.shape &&
+           x.offset_bytes == y.offset_bytes;
+  };
+  for (std::size_t i = 0; i < artifacts_.size(); ++i) {
+    if (std::ranges::equal(artifacts_[i].model.external_tensors(), model.external_tensors(), same)) return i;
+  }
+  return std::nullopt;
+}
+
+Manifest ExportPlan::manifest() const {
+  Manifest manifest{source_.name, source_.fingerprint, stem_, {}};
+  for (const PlannedArtifact& planned : artifacts_) {
+    ManifestArtifact a;
+    a.artifact = planned.artifact;
+    a.file = planned.file;
+    a.data_file = data_file_name(planned.file);
+    a.file_sha256 = a.data_sha256 = std::string(kSha256Digits, '0');
+    const std::string graph = planned.model.serialize(a.data_file);
+    a.file_bytes = graph.size();
+    a.data_bytes = planned.model.external_size_bytes();
+    const ModelSummary summary = summarize_model(std::as_bytes(std::span(graph)), a.file);
+    a.opset = summary.opset;
+    for (const auto& port : summary.inputs) a.inputs.push_back({port.name, port.dtype, port.shape});
+    for (const auto& port : summary.outputs) a.outputs.push_back({port.name, port.dtype, port.shape});
+    a.image_width_pixels = options_.image_width_pixels;
+    a.image_height_pixels = options_.image_height_pixels;
+    a.tensors = planned_tensors(planned.model, table_, source_.tensor);
+    manifest.artifacts.push_back(std::move(a));
+  }
+  return manifest;
+}
+
+ExportEstimate ExportPlan::estimate() const {
+  ExportEstimate estimate;
+  const Manifest planned = manifest();
+  for (std::size_t i = 0; i < artifacts_.size(); ++i) {
+    const ManifestArtifact& a = planned.artifacts[i];
+    estimate.files.push_back({a.file, a.file_bytes, ""});
+    const bool linked = artifacts_[i].twin && !options_.copy_data;
+    estimate.files.push_back(
+        {a.data_file, a.data_bytes, linked ? planned.artifacts[*artifacts_[i].twin].data_file : ""});
+  }
+  for (const ExportSource::SmallFile& file : source_.files)
+    estimate.files.push_back({file.name, file.size_bytes, ""});
+  const ExistingManifest existing(options_.out);
+  estimate.files.push_back({kManifestName, existing.merged_into(planned).size(), ""});
+  for (const PlannedFile& file : estimate.files)
+    estimate.disk_bytes += file.hard_link_of.empty() ? on_disk(file.size_bytes) : 0;
+  estimate.disk_available_bytes = free_bytes(options_.out);
+  estimate.memory_bytes = peak_memory_bytes(planned);
+  // What is resident already is not asked of the machine again.
+  if (const auto available = available_memory_bytes()) {
+    const auto memory = process_memory();
+    estimate.memory_available_bytes = *available + (memory ? memory->resident_bytes : 0);
+  }
+  return estimate;
+}
+
+// At this point the configs, the tokenizer and the graphs were held; what follows holds the stream's buffers,
+// and then one graph in the hands of ONNX's checker.
+std::uint64_t ExportPlan::peak_memory_bytes(const Manifest& manifest) const {
+  const auto memory = process_memory();
+  std::uint64_t later = 0;
+  for (const ManifestArtifact& a : manifest.artifacts) {
+    later = std::max({later, kCheckedCopies * a.file_bytes,
+                      stream_buffer_bytes(plan_stream(a.tensors, a.data_bytes), options_.threads)});
+  }
+  return memory ? std::max(memory->peak_bytes, memory->resident_bytes + later) : later;
+}
+
+}  // namespace qvl

@@ -1,0 +1,52 @@
+// Everything an export will write, known before a byte of it is written.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exporter/export_source.h"
+#include "exporter/manifest.h"
+#include "onnx/onnx_model.h"
+#include "qvl/export.h"
+#include "qwen25vl/tensor_table.h"
+
+namespace qvl {
+
+struct PlannedArtifact {
+  Artifact artifact = Artifact::vision;
+  std::string file;
+  OnnxModel model;
+  // The artifact before this one whose data file will be the same.
+  std::optional<std::size_t> twin;
+};
+
+class ExportPlan {
+ public:
+  // Builds the graphs. `options` and what `source` refers to must outlive the plan. Throws UsageError for
+  // picture sizes and stems that cannot be.
+  ExportPlan(const ExportOptions& options, ExportSource source);
+
+  [[nodiscard]] const ExportSource& source() const noexcept { return source_; }
+  [[nodiscard]] const TensorTable& table() const noexcept { return table_; }
+  [[nodiscard]] const std::vector<PlannedArtifact>& artifacts() const noexcept { return artifacts_; }
+
+  // As it will be, but for checksums (placeholders of their length) and conversion statistics (none).
+  [[nodiscard]] Manifest manifest() const;
+  // Sizes of all files, and what this machine has for them.
+  [[nodiscard]] ExportEstimate estimate() const;
+
+ private:
+  [[nodiscard]] OnnxModel build(Artifact artifact) const;
+  [[nodiscard]] std::optional<std::size_t> twin_of(const OnnxModel& model) const;
+  [[nodiscard]] std::uint64_t peak_memory_bytes(const Manifest& manifest) const;
+
+  const ExportOptions& options_;
+  ExportSource source_;
+  TensorTable table_;
+  std::string stem_;
+  std::vector<PlannedArtifact> artifacts_;
+};
+
+}  // namespace qvl

@@ -1,0 +1,31 @@
+// What an export is planned from: a checkpoint, or a preset's outline of one.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/model_config.h"
+#include "exporter/tensor_report.h"
+
+namespace qvl {
+
+struct ExportSource {
+  struct SmallFile {
+    std::string name;
+    std::uint64_t size_bytes = 0;
+  };
+
+  std::string name;         // of the checkpoint's folder
+  std::string fingerprint;  // checkpoint_fingerprint
+  ModelConfig config;
+  SourceLookup tensor;
+  std::vector<SmallFile> files;  // those that are copied into the model folder as they are
+};
+
+// The checkpoint must outlive the source, and match the TensorTable of its config.
+[[nodiscard]] ExportSource source_from_checkpoint(const Checkpoint& checkpoint);
+
+}  // namespace qvl

@@ -1,0 +1,26 @@
+#include "exporter/tensor_report.h"
+
+namespace qvl {
+
+std::vector<TensorReport> planned_tensors(const OnnxModel& model, const TensorTable& table,
+                                          const SourceLookup& source) {
+  std::vector<TensorReport> reports;
+  for (const ExternalTensor& tensor : model.external_tensors()) {
+    TensorReport report;
+    report.name = tensor.name;
+    report.source_dtype = report.dtype = tensor.dtype;
+    report.shape = tensor.shape;
+    report.offset_bytes = tensor.offset_bytes;
+    report.size_bytes = tensor.size_bytes;
+    if (!tensor.values) {
+      SourceTensor from = source(tensor.name);
+      report.source = std::move(from.name);
+      report.source_dtype = from.dtype;
+      report.transform = table.row(tensor.name).transform;
+    }
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+}  // namespace qvl
