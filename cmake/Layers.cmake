@@ -15,6 +15,10 @@ if(QVL_SANITIZE)
   set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1 -DNDEBUG") # enough for a stack trace, in half the time of -O2 -g
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
+  add_compile_definitions(QVL_SANITIZED)
+  if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    add_compile_options(-fno-sanitize=function) # ONNX Runtime's functions are called through declarations of our own
+  endif()
 endif()
 if(QVL_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)

@@ -6,6 +6,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build/fuzz
+targets_folder=$root/build/asan/fuzz # one build serves the unit tests under the sanitizers and the fuzz targets
 
 export ASAN_OPTIONS=${ASAN_OPTIONS:-strict_string_checks=1:detect_stack_use_after_return=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
@@ -21,7 +22,7 @@ run_one() { # NAME SECONDS; called by this script itself, once for each target
   if [[ -d $root/fuzz/seeds/$name ]]; then
     folders+=("$root/fuzz/seeds/$name")
   fi
-  "$build/fuzz/fuzz_$name" "${folders[@]}" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 \
+  "$targets_folder/fuzz_$name" "${folders[@]}" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 \
     -artifact_prefix="$crashes/" -print_final_stats=1 >"$log" 2>&1 </dev/null || code=$?
   if ((code == 0)); then
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
@@ -43,7 +44,7 @@ report_crash() { # NAME
        inside && lines++ < 40 {print "   " $0}' "$log"
   printf '   input:  %s\n' "${input:-none was written, see $log}"
   if [[ -n $input ]]; then
-    printf '   repeat: %s %s\n' "$build/fuzz/fuzz_$name" "$input"
+    printf '   repeat: %s %s\n' "$targets_folder/fuzz_$name" "$input"
   fi
 }
 
@@ -60,9 +61,9 @@ fi
 shift || true
 
 cd "$root"
-cmake --preset fuzz >/dev/null
+cmake --preset asan >/dev/null
 # Anchored, since file names of the same form are in the list too.
-mapfile -t targets < <(cmake --build --preset fuzz --target help | sed -n 's/^fuzz_\([a-z0-9_]*\): phony$/\1/p' | sort)
+mapfile -t targets < <(cmake --build --preset asan --target help | sed -n 's/^fuzz_\([a-z0-9_]*\): phony$/\1/p' | sort)
 if (($# > 0)); then
   for name in "$@"; do
     if [[ " ${targets[*]} " != *" $name "* ]]; then
@@ -76,7 +77,7 @@ if ((${#targets[@]} == 0)); then
   echo "fuzz: fuzz/CMakeLists.txt registers no target" >&2
   exit 1
 fi
-cmake --build --preset fuzz --target "${targets[@]/#/fuzz_}"
+cmake --build --preset asan --target "${targets[@]/#/fuzz_}"
 
 mkdir -p "$build/logs"
 rm -f "$build"/logs/*.failed

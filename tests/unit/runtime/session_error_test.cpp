@@ -169,7 +169,7 @@ TEST(SessionErrors, AValueTheModelCannotComputeWith) {
 }
 
 // Under AddressSanitizer an allocation that fails inside ONNX Runtime ends the program.
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(QVL_SANITIZED)
 TEST(SessionErrors, NoMemoryIsAMachineError) {
   for (const bool arena : {true, false}) {
     SessionOptions options;
