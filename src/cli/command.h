@@ -7,6 +7,7 @@
 
 namespace qvl::cli {
 
+void add_bench(CLI::App& app);
 void add_export(CLI::App& app);
 void add_infer(CLI::App& app);
 void add_inspect(CLI::App& app);

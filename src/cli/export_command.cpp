@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 
-#include <charconv>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/export_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "qvl/export.h"
@@ -27,37 +27,6 @@ struct Arguments {
   bool json = false;
   bool quiet = false;
 };
-
-std::int64_t pixels(std::string_view text, std::string_view whole) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value <= 0 || value > 100'000) {
-    throw UsageError(
-        fmt::format("--image-size {}; a side in pixels (672) or WIDTHxHEIGHT (252x420) is expected", whole));
-  }
-  return value;
-}
-
-void parse_image_size(const std::string& text, ExportOptions& options) {
-  const std::size_t x = text.find('x');
-  options.image_width_pixels = pixels(std::string_view(text).substr(0, x), text);
-  options.image_height_pixels = x == std::string::npos ? options.image_width_pixels
-                                                       : pixels(std::string_view(text).substr(x + 1), text);
-}
-
-void parse_only(const std::vector<std::string>& names, ExportOptions& options) {
-  for (const std::string& name : names) {
-    if (name == "vision") {
-      options.only.push_back(Artifact::vision);
-    } else if (name == "text") {
-      options.only.push_back(Artifact::text);
-    } else if (name == "text_with_image") {
-      options.only.push_back(Artifact::text_with_image);
-    } else {
-      throw UsageError(fmt::format("--only {}; vision, text and text_with_image can be had", name));
-    }
-  }
-}
 
 OrderedJson to_json(const ExportEstimate& estimate) {
   OrderedJson json;
@@ -86,8 +55,10 @@ void estimate(const Arguments& arguments) {
 
 void run(Arguments& arguments) {
   ExportOptions& options = arguments.options;
-  parse_image_size(arguments.image_size, options);
-  parse_only(arguments.only, options);
+  const PixelSize size = parse_image_size(arguments.image_size);
+  options.image_width_pixels = size.width;
+  options.image_height_pixels = size.height;
+  options.only = parse_artifacts(arguments.only);
   options.mask_type = arguments.mask_type == "bool" ? MaskType::boolean : MaskType::int64;
   options.text_in_f32 = arguments.text_dtype == "f32";
   if (arguments.dry_run) return estimate(arguments);

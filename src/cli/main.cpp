@@ -38,6 +38,7 @@ int run(int argc, char** argv) {
   qvl::cli::add_tokenize(app);
   qvl::cli::add_render_chat(app);
   qvl::cli::add_preprocess(app);
+  qvl::cli::add_bench(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,22 +1,37 @@
 #include "core/process_memory.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <string_view>
 
 namespace qvl {
 namespace {
 
-// The number behind a key in files with lines like "VmRSS:   1234 kB" or "inactive_file 1234".
-std::optional<std::uint64_t> value_of(const std::string& file, std::string_view key,
+// The file in one read, so that its lines are of one instant; "" when there is none.
+std::string text_of(const std::string& file) {
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  std::array<char, 16384> buffer;
+  const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+  ::close(fd);
+  return n <= 0 ? "" : std::string(buffer.data(), static_cast<std::size_t>(n));
+}
+
+// The number behind a key in texts with lines like "VmRSS:   1234 kB" or "inactive_file 1234".
+std::optional<std::uint64_t> value_of(const std::string& text, std::string_view key,
                                       std::uint64_t unit_bytes) {
-  std::ifstream in(file);
-  std::string word;
-  while (in >> word) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string word;
     std::uint64_t value = 0;
-    if (word == key && in >> value) return value * unit_bytes;
-    std::getline(in, word);
+    if (words >> word >> value && word == key) return value * unit_bytes;
   }
   return std::nullopt;
 }
@@ -55,7 +70,7 @@ std::optional<std::uint64_t> left_in_control_group() {
 }  // namespace
 
 std::optional<ProcessMemory> process_memory() {
-  const std::string status = "/proc/self/status";
+  const std::string status = text_of("/proc/self/status");
   const auto resident = value_of(status, "VmRSS:", 1024);
   if (!resident) return std::nullopt;
   return ProcessMemory{*resident, value_of(status, "VmHWM:", 1024).value_or(*resident),
@@ -64,7 +79,7 @@ std::optional<ProcessMemory> process_memory() {
 }
 
 std::optional<std::uint64_t> available_memory_bytes() {
-  auto available = value_of("/proc/meminfo", "MemAvailable:", 1024);
+  auto available = value_of(text_of("/proc/meminfo"), "MemAvailable:", 1024);
   if (const auto left = left_in_control_group(); left && available) available = std::min(*available, *left);
   return available;
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "engine/model_folder.h"
+#include "engine/session_defaults.h"
 #include "engine/text_decoder.h"
 #include "engine/vision_encoder.h"
 #include "image/decode.h"
@@ -43,9 +44,7 @@ struct Engine::State {
     const auto provider = provider_from_name(options.provider);
     if (!provider) throw UsageError(fmt::format("provider \"{}\"; cpu or cuda can be had", options.provider));
     require_chat_tokens(tokenizer, folder.config(), folder.tokenizer().string());
-    session.provider = *provider;
-    session.threads = options.threads;
-    session.memory_pattern = false;  // the sequence grows with every step
+    session = engine_session_options(*provider, options.threads);
     load_ms = ms_since(start);
   }
 

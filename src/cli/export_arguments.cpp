@@ -1,0 +1,45 @@
+#include "cli/export_arguments.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <string_view>
+
+namespace qvl::cli {
+namespace {
+
+std::int64_t pixels(std::string_view text, std::string_view whole) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value <= 0 || value > 100'000) {
+    throw UsageError(
+        fmt::format("--image-size {}; a side in pixels (672) or WIDTHxHEIGHT (252x420) is expected", whole));
+  }
+  return value;
+}
+
+}  // namespace
+
+PixelSize parse_image_size(const std::string& text) {
+  const std::size_t x = text.find('x');
+  const std::int64_t width = pixels(std::string_view(text).substr(0, x), text);
+  return {x == std::string::npos ? width : pixels(std::string_view(text).substr(x + 1), text), width};
+}
+
+std::vector<Artifact> parse_artifacts(const std::vector<std::string>& names) {
+  std::vector<Artifact> artifacts;
+  for (const std::string& name : names) {
+    if (name == "vision") {
+      artifacts.push_back(Artifact::vision);
+    } else if (name == "text") {
+      artifacts.push_back(Artifact::text);
+    } else if (name == "text_with_image") {
+      artifacts.push_back(Artifact::text_with_image);
+    } else {
+      throw UsageError(fmt::format("--only {}; vision, text and text_with_image can be had", name));
+    }
+  }
+  return artifacts;
+}
+
+}  // namespace qvl::cli
