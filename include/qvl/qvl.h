@@ -6,4 +6,5 @@
 #include "qvl/error.h"
 #include "qvl/export.h"
 #include "qvl/progress.h"
+#include "qvl/verify.h"
 #include "qvl/version.h"

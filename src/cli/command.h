@@ -5,7 +5,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include "qvl/error.h"
+
 namespace qvl::cli {
+
+// What was to be checked is not as it must be (exit code 1). The command has printed its results before.
+class ChecksFailed : public Error {
+ public:
+  using Error::Error;
+};
 
 void add_bench(CLI::App& app);
 void add_export(CLI::App& app);
@@ -15,5 +23,6 @@ void add_preprocess(CLI::App& app);
 void add_render_chat(CLI::App& app);
 void add_run(CLI::App& app);
 void add_tokenize(CLI::App& app);
+void add_verify(CLI::App& app);
 
 }  // namespace qvl::cli

@@ -13,7 +13,14 @@
 namespace {
 
 // What scripts rely on (README.md, "Exit codes").
-enum ExitCode { kDone = 0, kWrongUsage = 2, kBadInput = 3, kMachineCannot = 4, kInterrupted = 130 };
+enum ExitCode {
+  kDone = 0,
+  kCheckFailed = 1,
+  kWrongUsage = 2,
+  kBadInput = 3,
+  kMachineCannot = 4,
+  kInterrupted = 130
+};
 
 int fail(ExitCode code, const char* what) {
   std::cerr << "qvl: " << what << "\n";
@@ -38,6 +45,7 @@ int run(int argc, char** argv) {
   qvl::cli::add_tokenize(app);
   qvl::cli::add_render_chat(app);
   qvl::cli::add_preprocess(app);
+  qvl::cli::add_verify(app);
   qvl::cli::add_bench(app);
   try {
     app.parse(argc, argv);
@@ -56,6 +64,9 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is an error of the write then
   try {
     return run(argc, argv);
+  } catch (const qvl::cli::ChecksFailed& error) {
+    std::cout.flush();
+    return fail(kCheckFailed, error.what());
   } catch (const qvl::UsageError& error) {
     return fail(kWrongUsage, error.what());
   } catch (const qvl::InputError& error) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "exporter/tensor_report.h"
@@ -42,6 +43,14 @@ struct Manifest {
   std::string stem;
   std::vector<ManifestArtifact> artifacts;
 };
+
+// All of manifest.json, or of such a text; `source` names it in messages. What comes back is well-formed:
+// known artifacts, each once; plain names of .onnx and .onnx_data files; known dtypes and transforms; shapes
+// whose elements can be counted; sizes of pictures of 1 to 100000 pixels, 0 for an artifact without pictures.
+// Whether it is true of the files, nobody has looked. Throws InputError that names the place for anything
+// else, a manifest of another format, one of another set than "reference", and a file of more than 256 MiB.
+[[nodiscard]] Manifest read_manifest(const std::filesystem::path& folder);
+[[nodiscard]] Manifest parse_manifest(std::string_view json, std::string_view source);
 
 // The manifest that a folder holds already, if any.
 class ExistingManifest {

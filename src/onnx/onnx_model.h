@@ -49,6 +49,7 @@ class OnnxModel {
   static void check(const std::filesystem::path& path);
 
  private:
+  friend class ModelProbe;  // compares graphs
   std::unique_ptr<State> state_;
 };
 

@@ -93,6 +93,8 @@ struct Session::State {
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
 
+  // Throws as Session does.
+  static std::shared_ptr<const State> of(OrtHandle<OrtSession> session, const std::filesystem::path& path);
   [[nodiscard]] std::string doing() const { return fmt::format("running the model {}", path.string()); }
   [[nodiscard]] const TensorInfo& find(const std::vector<TensorInfo>& infos, std::string_view side,
                                        const std::string& name) const;
@@ -168,17 +170,27 @@ void Session::State::execute(const BoundInputs& bound, const std::vector<const c
   check(status, doing());
 }
 
-Session::Session(const std::filesystem::path& model, const SessionOptions& options) {
+std::shared_ptr<const Session::State> Session::State::of(OrtHandle<OrtSession> session,
+                                                         const std::filesystem::path& path) {
   auto state = std::make_shared<State>();
-  state->path = model;
-  const auto ort_options = make_session_options(options);
-  state->session = load_session(model, *ort_options);
-  state->inputs = describe(*state->session, ModelSide::inputs, model);
-  state->outputs = describe(*state->session, ModelSide::outputs, model);
+  state->path = path;
+  state->session = std::move(session);
+  state->inputs = describe(*state->session, ModelSide::inputs, path);
+  state->outputs = describe(*state->session, ModelSide::outputs, path);
   OrtMemoryInfo* memory = nullptr;
   check(api().CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory), state->doing());
   state->host_memory.reset(memory);
-  state_ = std::move(state);
+  return state;
+}
+
+Session::Session(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+
+Session::Session(const std::filesystem::path& model, const SessionOptions& options)
+    : state_(State::of(load_session(model, *make_session_options(options)), model)) {}
+
+Session Session::from_bytes(std::string_view model, const std::filesystem::path& place,
+                            const SessionOptions& options) {
+  return Session(State::of(load_session(model, place, *make_session_options(options)), place));
 }
 
 Session::~Session() = default;

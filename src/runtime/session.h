@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/named_tensor.h"
@@ -34,6 +35,11 @@ class Session {
   // MachineError when the library or the provider cannot be had or memory runs out; UsageError for impossible
   // options.
   explicit Session(const std::filesystem::path& model, const SessionOptions& options = {});
+  // The same for a serialized model; its external data lies in the folder of `place`, by which name the model
+  // goes in messages. ONNX Runtime reads no external data from elsewhere. The bytes are not needed
+  // afterwards.
+  [[nodiscard]] static Session from_bytes(std::string_view model, const std::filesystem::path& place,
+                                          const SessionOptions& options = {});
   ~Session();
   Session(Session&& other) noexcept;
   Session& operator=(Session&& other) noexcept;
@@ -61,6 +67,8 @@ class Session {
 
  private:
   struct State;
+  explicit Session(std::shared_ptr<const State> state);
+
   std::shared_ptr<const State> state_;  // shared with the outputs
 };
 

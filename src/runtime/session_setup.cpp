@@ -184,6 +184,20 @@ OrtHandle<OrtSession> load_session(const fs::path& model, const OrtSessionOption
   return OrtHandle<OrtSession>(raw);
 }
 
+OrtHandle<OrtSession> load_session(std::string_view model, const fs::path& place,
+                                   OrtSessionOptions& options) {
+  const std::string doing = fmt::format("cannot load the model {}", place.string());
+  const fs::path folder = place.has_parent_path() ? place.parent_path() : fs::path(".");
+  check(api().AddSessionConfigEntry(&options, "session.model_external_initializers_file_folder_path",
+                                    folder.c_str()),
+        doing);
+  OrtSession* raw = nullptr;
+  check(api().CreateSessionFromArray(&RuntimeLibrary::get().environment(), model.data(), model.size(),
+                                     &options, &raw),
+        doing);
+  return OrtHandle<OrtSession>(raw);
+}
+
 std::vector<TensorInfo> describe(const OrtSession& session, ModelSide side, const fs::path& model) {
   const bool inputs = side == ModelSide::inputs;
   const std::string doing = fmt::format("reading the inputs and outputs of {}", model.string());

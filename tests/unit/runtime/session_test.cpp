@@ -194,5 +194,23 @@ TEST(Session, MovesAndReadsExternalData) {
   EXPECT_EQ(session.path(), folder.path() / "external.onnx");
 }
 
+// The bytes may come from anywhere; the external data is that of the folder.
+TEST(Session, LoadsBytesWithExternalData) {
+  const test::TemporaryFolder folder;
+  const float weights[4] = {1, 2, 3, 4};
+  test::write_file(folder.path() / "external.data", {reinterpret_cast<const char*>(weights), sizeof weights});
+  std::string bytes = test::read_file(model("made/external.onnx"));
+  const Session session = Session::from_bytes(bytes, folder.path() / "model.onnx");
+  bytes.assign(bytes.size(), 'x');
+  const Tensor x(DType::f32, {4});
+  EXPECT_EQ(session.run({{"x", x.view()}})[0].as<float>()[3], 4.0F);
+  EXPECT_EQ(session.path(), folder.path() / "model.onnx");
+  EXPECT_THROW((void)Session::from_bytes(bytes, folder.path() / "model.onnx"), InputError);
+  EXPECT_THROW((void)Session::from_bytes("", folder.path() / "model.onnx"), InputError);
+  // Where the data is not, the model cannot be loaded.
+  EXPECT_THROW((void)Session::from_bytes(test::read_file(model("made/external.onnx")), "/none/model.onnx"),
+               InputError);
+}
+
 }  // namespace
 }  // namespace qvl

@@ -1,0 +1,175 @@
+#include "verify/file_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <future>
+
+#include "core/json_text.h"
+#include "core/sha256.h"
+#include "exporter/artifact_names.h"
+#include "qwen25vl/picture_input.h"
+#include "qwen25vl/prompt_layout.h"
+
+namespace qvl {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What export copies next to the artifacts (exporter/export.cpp).
+constexpr std::array kConfigEndings{".json", ".jinja", ".txt"};
+
+struct ListedFile {
+  std::string name;
+  std::string sha256;
+  std::uint64_t size_bytes = 0;
+};
+
+std::array<ListedFile, 2> files_of(const ManifestArtifact& a) {
+  return {ListedFile{a.file, a.file_sha256, a.file_bytes},
+          ListedFile{a.data_file, a.data_sha256, a.data_bytes}};
+}
+
+// What is wrong with a file's place or size; empty when nothing is.
+std::string problem_of(const fs::path& place, const ListedFile& file) {
+  std::error_code error;
+  const fs::file_status status = fs::status(place, error);
+  if (!fs::exists(status)) return fmt::format("{} is missing", file.name);
+  if (!fs::is_regular_file(status)) return fmt::format("{} is not a regular file", file.name);
+  const std::uintmax_t size = fs::file_size(place, error);
+  if (error) return fmt::format("{} cannot be looked at: {}", file.name, error.message());
+  if (size == file.size_bytes) return "";
+  return fmt::format("{} has {} bytes; the manifest says {}", file.name, size, file.size_bytes);
+}
+
+// One file under one or more names.
+struct HashedFile {
+  std::vector<ListedFile> names;
+  fs::path place;
+  std::string found;
+};
+
+std::vector<HashedFile> files_to_hash(const Subject& subject) {
+  std::vector<HashedFile> files;
+  for (const SubjectArtifact& a : subject.artifacts) {
+    for (const ListedFile& file : files_of(a.manifest)) {
+      const fs::path place = subject.place(file.name);
+      if (std::error_code error; !fs::is_regular_file(place, error)) continue;
+      const auto same = [&](const HashedFile& other) {
+        std::error_code error;
+        return fs::equivalent(other.place, place, error) && !error;
+      };
+      const auto found = std::ranges::find_if(files, same);
+      if (found != files.end()) {
+        found->names.push_back(file);
+      } else {
+        files.push_back({{file}, place, ""});
+      }
+    }
+  }
+  return files;
+}
+
+// Hashing is bound by the processor, reading by the disk: two at a time.
+void hash_all(std::vector<HashedFile>& files, const CancelToken* cancel, SharedProgress& progress) {
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < files.size(); i = next++) {
+      files[i].found = sha256_of_file(files[i].place, cancel, [&](std::uint64_t n) { progress.advance(n); });
+    }
+  };
+  std::future<void> other = std::async(std::launch::async, work);
+  work();
+  other.get();
+}
+
+// The checkpoint's files that lie in the folder too must be the same; how many there are.
+std::size_t compare_with_checkpoint(const Subject& subject) {
+  std::size_t compared = 0;
+  std::string different;
+  for (const auto& entry : fs::directory_iterator(subject.options.folder)) {
+    const std::string name = entry.path().filename().string();
+    const auto fits = [&](const char* ending) { return name.ends_with(ending); };
+    const fs::path original = subject.options.checkpoint / name;
+    if (std::ranges::none_of(kConfigEndings, fits) || !fs::is_regular_file(original) ||
+        !entry.is_regular_file()) {
+      continue;
+    }
+    ++compared;
+    if (read_text_file(entry.path()) != read_text_file(original))
+      different += (different.empty() ? "" : ", ") + name;
+  }
+  if (!different.empty()) throw InputError(fmt::format("not the checkpoint's: {}", different));
+  return compared;
+}
+
+}  // namespace
+
+void check_files(Subject& subject, CheckList& checks) {
+  checks.add("files", [&] {
+    std::string problems;
+    Check check = passed("");
+    std::uint64_t bytes = 0;
+    for (SubjectArtifact& a : subject.artifacts) {
+      a.whole = true;
+      for (const ListedFile& file : files_of(a.manifest)) {
+        bytes += file.size_bytes;
+        const std::string problem = problem_of(subject.place(file.name), file);
+        if (problem.empty()) continue;
+        a.whole = false;
+        problems += (problems.empty() ? "" : "; ") + problem;
+      }
+    }
+    if (subject.artifacts.empty()) return failed("the manifest lists no artifact");
+    if (!problems.empty()) return failed(problems);
+    check.detail =
+        fmt::format("{} files are there and have the manifest's sizes", 2 * subject.artifacts.size());
+    check.bytes = bytes;
+    return check;
+  });
+}
+
+void check_checksums(const Subject& subject, CheckList& checks) {
+  checks.add("checksums", [&] {
+    std::vector<HashedFile> files = files_to_hash(subject);
+    std::uint64_t total = 0;
+    for (const HashedFile& file : files) total += fs::file_size(file.place);
+    SharedProgress progress(subject.options.progress);
+    progress.begin("checksums", total);
+    hash_all(files, subject.options.cancel, progress);
+    progress.end();
+    std::string wrong;
+    std::size_t names = 0;
+    for (const HashedFile& file : files) {
+      names += file.names.size();
+      for (const ListedFile& listed : file.names) {
+        if (listed.sha256 != file.found) wrong += (wrong.empty() ? "" : ", ") + listed.name;
+      }
+    }
+    if (!wrong.empty()) return failed(fmt::format("not as exported (SHA-256): {}", wrong));
+    if (names < 2 * subject.artifacts.size()) return failed("files are missing");
+    Check check =
+        passed(fmt::format("SHA-256 of {} files{} is the manifest's", names,
+                           names > files.size() ? fmt::format(" ({} different)", files.size()) : ""));
+    check.bytes = total;
+    return check;
+  });
+}
+
+void check_configs(Subject& subject, CheckList& checks) {
+  checks.add("configs", [&] {
+    const fs::path& folder = subject.options.folder;
+    FolderConfigs configs{read_model_config(folder / "config.json"), read_generation_config(folder),
+                          read_preprocessor_config(folder), Tokenizer::load(folder / "tokenizer.json")};
+    require_same_patches(configs.preprocessor, configs.model.vision, folder.string());
+    require_chat_tokens(configs.tokenizer, configs.model, (folder / "tokenizer.json").string());
+    subject.configs.emplace(std::move(configs));
+    const std::string good = "configs and tokenizer can be read and fit each other";
+    if (!subject.checkpoint) return passed(good);
+    return passed(fmt::format("{}; {} files equal the checkpoint's", good, compare_with_checkpoint(subject)));
+  });
+}
+
+}  // namespace qvl

@@ -1,0 +1,106 @@
+#include "verify/stage_values.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "qwen25vl/window_layout.h"
+
+namespace qvl {
+namespace {
+
+// The module's last node, by which name GraphBuilder calls its result: a block ends with the second of its
+// two sums.
+std::string result(const std::string& node) { return node + "_output_0"; }
+
+std::vector<StageValue> present(const ModelProbe& graph, const std::vector<StageValue>& candidates) {
+  std::vector<StageValue> stages;
+  for (const StageValue& candidate : candidates) {
+    if (graph.maker_of(candidate.value) != nullptr) stages.push_back(candidate);
+  }
+  return stages;
+}
+
+}  // namespace
+
+std::vector<StageValue> vision_stages(const ModelProbe& graph, const VisionConfig& vision) {
+  std::vector<StageValue> stages{{"vision.patch_embed", result("/visual/patch_embed/proj/MatMul")}};
+  for (std::int64_t i = 0; i < vision.depth; ++i)
+    stages.push_back({fmt::format("vision.blocks.{}", i), result(fmt::format("/visual/blocks.{}/Add_1", i))});
+  return present(graph, stages);
+}
+
+std::vector<StageValue> text_stages(const ModelProbe& graph, const TextConfig& text) {
+  const std::string merged = result("/model/embed_tokens/Where");
+  const bool has_pictures = graph.maker_of(merged) != nullptr;
+  std::vector<StageValue> stages{
+      {"text.embeddings", has_pictures ? merged : result("/model/embed_tokens/Gather")}};
+  for (std::int64_t i = 0; i < text.num_hidden_layers; ++i)
+    stages.push_back({fmt::format("text.layers.{}", i), result(fmt::format("/model/layers.{}/Add_1", i))});
+  return present(graph, stages);
+}
+
+std::vector<PositionValue> position_values(const ModelProbe& graph, const TextConfig& text) {
+  std::vector<PositionValue> values;
+  // From the product with the frequencies back over what only changes dtype and rank.
+  const auto add = [&](std::int64_t first, std::int64_t count, std::vector<std::size_t> rows) {
+    const auto takers = graph.takers_of(fmt::format("rotary.inv_freq.{}_{}", first, count));
+    if (takers.size() != 1 || takers.front()->inputs.empty()) return;
+    std::string value = takers.front()->inputs.front();
+    for (const ModelProbe::Node* maker = graph.maker_of(value);
+         maker != nullptr && !maker->inputs.empty() && (maker->op == "Unsqueeze" || maker->op == "Cast");
+         maker = graph.maker_of(value)) {
+      value = maker->inputs.front();
+    }
+    if (graph.maker_of(value) != nullptr) values.push_back({value, std::move(rows)});
+  };
+  add(0, text.head_size() / 2, {0, 1, 2});
+  if (!values.empty()) return values;
+  std::int64_t first = 0;
+  for (std::size_t s = 0; s < text.mrope_section.size(); ++s) {
+    const std::int64_t count = text.mrope_section[s];
+    if (count > 0) add(first, count, {s % 3});
+    first += count;
+  }
+  return values;
+}
+
+std::vector<std::string> stage_order(const ModelConfig& config) {
+  std::vector<std::string> order{"resize",       "pixel_values", "token_ids",
+                                 "position_ids", "vision",       "vision.patch_embed"};
+  for (std::int64_t i = 0; i < config.vision.depth; ++i) order.push_back(fmt::format("vision.blocks.{}", i));
+  for (const char* stage : {"vision_features", "text", "text.embeddings"}) order.emplace_back(stage);
+  for (std::int64_t i = 0; i < config.text.num_hidden_layers; ++i)
+    order.push_back(fmt::format("text.layers.{}", i));
+  order.emplace_back("logits");
+  order.emplace_back("greedy");
+  return order;
+}
+
+std::vector<std::int64_t> our_window_rows(std::span<const std::int64_t> reference_rows, PixelSize size,
+                                          const VisionConfig& vision) {
+  const PatchGrid grid{size.height / vision.patch_size, size.width / vision.patch_size};
+  const std::int64_t merge = vision.spatial_merge_size;
+  const std::int64_t rows = grid.height_patches / merge;
+  const std::int64_t columns = grid.width_patches / merge;
+  const std::int64_t window = vision.window_size / vision.patch_size / merge;
+  std::vector<std::int64_t> reference;  // merge blocks, numbered row by row
+  for (std::int64_t top = 0; top < rows; top += window) {
+    for (std::int64_t left = 0; left < columns; left += window) {
+      for (std::int64_t r = top; r < std::min(rows, top + window); ++r) {
+        for (std::int64_t c = left; c < std::min(columns, left + window); ++c)
+          reference.push_back(r * columns + c);
+      }
+    }
+  }
+  const WindowLayout layout(grid, vision);
+  const std::int64_t block = merge * merge;
+  std::vector<std::int64_t> ours;
+  for (const std::int64_t row : reference_rows) {
+    const std::int64_t token = reference[static_cast<std::size_t>(row / block)];
+    ours.push_back(layout.block_of_token[static_cast<std::size_t>(token)] * block + row % block);
+  }
+  return ours;
+}
+
+}  // namespace qvl

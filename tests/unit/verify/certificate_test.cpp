@@ -1,0 +1,426 @@
+// What a certificate finds without goldens: broken files, manifests, graphs and weights.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "qvl/export.h"
+#include "qvl/verify.h"
+#include "qvl/version.h"
+#include "support/test_data.h"
+#include "unit/verify/broken_folder.h"
+#include "verify/file_checks.h"
+#include "verify/graph_checks.h"
+#include "verify/weight_checks.h"
+
+namespace qvl {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Names = std::vector<std::string>;
+
+TEST(Certificate, OfAGoodFolder) {
+  for (const bool f32 : {false, true}) {
+    for (const MaskType mask : {MaskType::int64, MaskType::boolean}) {
+      const test::TemporaryFolder root;
+      ExportOptions export_options;
+      export_options.checkpoint = test::data("checkpoints/tiny-tied");
+      export_options.out = root.path();
+      export_options.image_width_pixels = export_options.image_height_pixels = 56;
+      export_options.text_in_f32 = f32;
+      export_options.mask_type = mask;
+      export_options.copy_data = f32;
+      export_checkpoint(export_options);
+      VerifyOptions options;
+      options.folder = root.path();
+      options.threads = 1;
+      for (const bool with_checkpoint : {false, true}) {
+        if (with_checkpoint) options.checkpoint = export_options.checkpoint;
+        const Certificate certificate = verify_folder(options);
+        EXPECT_TRUE(certificate.passed());
+        for (const Check& check : certificate.checks) {
+          const bool weights = check.name.starts_with("weights.");
+          EXPECT_EQ(check.status, weights && !with_checkpoint ? CheckStatus::skipped : CheckStatus::passed)
+              << check.name << ": " << check.detail;
+          EXPECT_EQ(check.tensors.value_or(0) > 30,
+                    check.name.starts_with("manifest.") || (weights && with_checkpoint))
+              << check.name;
+        }
+        EXPECT_EQ(certificate.checks.size(), with_checkpoint ? 21U : 20U);
+      }
+    }
+  }
+}
+
+TEST(Certificate, SkipsWhatNeedsAMissingArtifact) {
+  const test::TemporaryFolder root;
+  ExportOptions export_options;
+  export_options.checkpoint = test::data("checkpoints/tiny-tied");
+  export_options.out = root.path();
+  export_options.only = {Artifact::text};
+  export_checkpoint(export_options);
+  VerifyOptions options;
+  options.folder = root.path();
+  const Certificate certificate = verify_folder(options);
+  EXPECT_TRUE(certificate.passed());
+  Names skipped;
+  for (const Check& check : certificate.checks) {
+    if (check.status == CheckStatus::skipped) skipped.push_back(check.name);
+  }
+  EXPECT_EQ(skipped, (Names{"weights.text", "run.vision", "run.text_with_image.padding", "run.text_agreement",
+                            "run.pictures"}));
+}
+
+TEST(Certificate, RefusesWhatIsNoFolder) {
+  VerifyOptions options;
+  options.folder = "/none";
+  EXPECT_THROW((void)verify_folder(options), InputError);
+  options.folder = good_folder();
+  options.provider = "tpu";
+  EXPECT_THROW((void)verify_folder(options), UsageError);
+  options.provider = "cpu";
+  options.checkpoint = "/none";
+  EXPECT_THROW((void)verify_folder(options), InputError);
+}
+
+TEST(Certificate, IsInterrupted) {
+  CancelToken cancel;
+  cancel.cancel();
+  VerifyOptions options;
+  options.folder = good_folder();
+  options.cancel = &cancel;
+  EXPECT_THROW((void)verify_folder(options), Interrupted);
+}
+
+TEST_F(Broken, NotAtAll) { expect_failed({}, ""); }
+
+// One bit in every tensor of every data file, by the checksum, and by the comparison with the checkpoint,
+// which names the tensor.
+TEST_F(Broken, OneBitInEveryTensor) {
+  const VerifyOptions o = options();
+  Subject subject = open_subject(o);
+  CheckList before;
+  check_files(subject, before);
+  check_configs(subject, before);
+  check_graphs(subject, before);
+  std::mt19937 random(20260101);
+  std::size_t flipped = 0;
+  for (const SubjectArtifact& artifact : subject.artifacts) {
+    if (artifact.manifest.artifact == Artifact::text_with_image) continue;  // one file with text
+    const std::string name = artifact.manifest.artifact == Artifact::vision ? "vision" : "text";
+    const std::string& file = artifact.manifest.data_file;
+    for (const TensorReport& t : artifact.manifest.tensors) {
+      const std::uint64_t byte = t.offset_bytes + random() % t.size_bytes;
+      const unsigned bit = random() % 8;
+      flip(file, byte, bit);
+      CheckList checks;
+      check_checksums(subject, checks);
+      check_constants(subject, checks);
+      check_weights(subject, checks);
+      Certificate found{checks.take(), ""};
+      const std::string which = t.source.empty() ? "constants." : "weights.";
+      const Names both = name == "text" ? Names{"checksums", which + "text", which + "text_with_image"}
+                                        : Names{"checksums", which + "vision"};
+      EXPECT_EQ(failed(found), both) << t.name;
+      EXPECT_EQ(detail_of(found, which + name).find(t.name + " is not what it was made from: element ["), 0U)
+          << detail_of(found, which + name);
+      EXPECT_NE(detail_of(found, which + name).find("; 1 of "), std::string::npos);
+      flip(file, byte, bit);
+      ++flipped;
+    }
+  }
+  EXPECT_EQ(flipped, 85U);
+  EXPECT_TRUE(verify_folder(o).passed());
+}
+
+TEST_F(Broken, OneBitInAWeightWithForgedChecksums) {
+  const Json manifest = read_json_file(folder_ / "manifest.json");
+  const Json& t = manifest["artifacts"][1]["tensors"][5];
+  flip(kText + "_data", t["offset"].get<std::uint64_t>() + t["bytes"].get<std::uint64_t>() - 1, 7);
+  forge_checksums();
+  expect_failed({"weights.text", "weights.text_with_image"}, t["name"].get<std::string>() + " is not what");
+}
+
+TEST_F(Broken, OneBitBetweenTensors) {
+  const Json manifest = read_json_file(folder_ / "manifest.json");
+  const Json& t = manifest["artifacts"][0]["tensors"][0];
+  const std::uint64_t end = t["offset"].get<std::uint64_t>() + t["bytes"].get<std::uint64_t>();
+  ASSERT_NE(end % 4096, 0U);
+  flip(kVision + "_data", end, 0);
+  expect_failed({"checksums", "manifest.vision"}, kVision + "_data");
+  forge_checksums();
+  expect_failed({"manifest.vision"}, "byte " + std::to_string(end));
+  flip(kVision + "_data", end, 0);
+  flip(kVision + "_data", fs::file_size(folder_ / (kVision + "_data")) - 1, 3);  // behind the last one
+  forge_checksums();
+  expect_failed({"manifest.vision"}, "between tensors");
+}
+
+TEST_F(Broken, OneBitInAGraph) {
+  const std::string good = read(kPictures);
+  // A constant inside the graph: the id of the image token, 771.
+  std::string bytes = good;
+  const std::size_t at = bytes.find(std::string("\x03\x03\0\0\0\0\0\0", 8));
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] ^= 1;
+  write(kPictures, bytes);
+  expect_failed({"checksums", "graph.text_with_image"}, kPictures);
+  forge_checksums();
+  expect_failed({"graph.text_with_image"}, "initializer scalar_i64_771 has another value than expected");
+}
+
+// Any byte of any graph: never a crash, never unnoticed by the checksum.
+TEST_F(Broken, RandomBytesInGraphs) {
+  std::mt19937 random(7);
+  for (const std::string& file : {kVision, kText, kPictures}) {
+    const std::string good = read(file);
+    for (int i = 0; i < 8; ++i) {
+      std::string bytes = good;
+      bytes[random() % bytes.size()] ^= static_cast<char>(1U << random() % 8);
+      write(file, bytes);
+      const Certificate certificate = verify_folder(options());
+      EXPECT_EQ(certificate.first_failure()->name, "checksums");
+    }
+    write(file, good);
+  }
+}
+
+TEST_F(Broken, CutMissingAndSwappedFiles) {
+  const std::string vision = read(kVision + "_data");
+  const std::string text = read(kText + "_data");
+  write(kVision + "_data", vision.substr(0, vision.size() - 4096));
+  expect_failed({"files", "checksums", "manifest.vision"}, "the manifest says");
+  fs::remove(folder_ / (kVision + "_data"));
+  expect_failed({"files", "checksums", "manifest.vision", "graph.vision"}, kVision + "_data is missing");
+  write(kVision + "_data", text);
+  write(kText + "_data", vision);
+  expect_failed({"files", "checksums", "manifest.vision", "manifest.text", "manifest.text_with_image"},
+                "bytes");
+  write(kVision + "_data", vision);
+  write(kText + "_data", text);
+  expect_failed({}, "");
+  const std::string graph = read(kText);
+  write(kText, read(kPictures));
+  expect_failed({"files", "checksums", "manifest.text", "graph.text"}, kText);
+  fs::remove(folder_ / kText);
+  expect_failed({"files", "checksums", "manifest.text", "graph.text"}, kText + " is missing");
+  write(kText, graph);
+  fs::rename(folder_ / kText, folder_ / "x");
+  fs::create_directory(folder_ / kText);
+  expect_failed({"files", "checksums", "manifest.text", "graph.text"}, "not a regular file");
+}
+
+TEST_F(Broken, Configs) {
+  const std::string tokenizer = read("tokenizer.json");
+  write("tokenizer.json", tokenizer + " ");
+  expect_failed({"configs"}, "not the checkpoint's: tokenizer.json");
+  write("tokenizer.json", "{");
+  const Certificate certificate = verify_folder(options());
+  EXPECT_EQ(failed(certificate), Names{"configs"});
+  EXPECT_EQ(detail_of(certificate, "graph.text"), "the configs cannot be read");
+  write("tokenizer.json", tokenizer);
+  // Another model's config: the graphs are not those that it makes.
+  std::string config = read("config.json");
+  config.replace(config.find("\"rms_norm_eps\": 1e-06"), 21, "\"rms_norm_eps\": 1e-05");
+  write("config.json", config);
+  expect_failed({"configs", "graph.text", "graph.text_with_image"}, "config.json");
+}
+
+TEST_F(Broken, AnotherCheckpoint) {
+  VerifyOptions o = options();
+  o.checkpoint = test::data("checkpoints/tiny-tied");
+  EXPECT_EQ(failed(verify_folder(o)),
+            (Names{"configs", "checkpoint", "weights.vision", "weights.text", "weights.text_with_image"}));
+  // A fine-tune: one weight differs, beyond the bytes that the fingerprint samples, or within.
+  for (const bool sampled : {false, true}) {
+    const test::TemporaryFolder tuned;
+    for (const auto& entry : fs::directory_iterator(test::data("checkpoints/tiny-sharded")))
+      fs::copy(entry.path(), tuned.path() / entry.path().filename());
+    const Checkpoint checkpoint = Checkpoint::open(tuned.path());
+    const TensorEntry& entry = *checkpoint.find("model.embed_tokens.weight");
+    for (const auto& shard : fs::directory_iterator(tuned.path())) {
+      if (shard.path().extension() != ".safetensors") continue;
+      std::string bytes = test::read_file(shard.path());
+      if (bytes.find("\"" + entry.name + "\"") == std::string::npos) continue;
+      bytes[entry.begin_bytes + (sampled ? 0 : 5000)] ^= 1;
+      test::write_file(shard.path(), bytes);
+    }
+    o.checkpoint = tuned.path();
+    const Certificate certificate = verify_folder(o);
+    EXPECT_EQ(failed(certificate), sampled ? (Names{"checkpoint", "weights.text", "weights.text_with_image"})
+                                           : (Names{"weights.text", "weights.text_with_image"}));
+    EXPECT_EQ(detail_of(certificate, "weights.text").find("model.embed_tokens.weight is not"), 0U);
+  }
+}
+
+// Changes one value of the manifest and says which check must notice.
+TEST_F(Broken, ManifestsThatAreNotTrue) {
+  const Json good = read_json_file(folder_ / "manifest.json");
+  struct Case {
+    std::string path;
+    Json value;
+    Names failed;
+  };
+  const std::string vision_tensor = "/artifacts/0/tensors/5";
+  for (const Case& c :
+       std::vector<Case>{{"/fingerprint", "00", {"checkpoint"}},
+                         {"/stem", "other", {"graph.vision", "graph.text", "graph.text_with_image"}},
+                         {"/artifacts/0/opset", 18, {"graph.vision"}},
+                         {"/artifacts/0/image_size/width", 84, {"graph.vision"}},
+                         {"/artifacts/2/image_size/width", 100'000, {"graph.text_with_image"}},
+                         {"/artifacts/2/image_size/width", 84, {"graph.text_with_image"}},
+                         {"/artifacts/1/inputs/0/dtype", "I32", {"graph.text"}},
+                         {"/artifacts/1/outputs/0/name", "scores", {"graph.text"}},
+                         {"/artifacts/1/data_file",
+                          kVision + "_data",
+                          {"files", "checksums", "manifest.text", "graph.text"}},
+                         {vision_tensor + "/name", "visual.other", {"manifest.vision"}},
+                         {vision_tensor + "/offset", 4096, {"manifest.vision"}},
+                         {vision_tensor + "/bytes", 4, {"manifest.vision"}},
+                         {vision_tensor + "/dtype", "F16", {"manifest.vision"}},
+                         {vision_tensor + "/source_dtype", "F32", {"weights.vision"}},
+                         {vision_tensor + "/source", "visual.other", {"weights.vision"}},
+                         {vision_tensor + "/subnormal", 3, {"weights.vision"}},
+                         {vision_tensor + "/max_abs_error", 0.5, {"weights.vision"}},
+                         {"/artifacts/0/tensors/0/transform", "none", {"weights.vision"}},
+                         {vision_tensor + "/transform", "transpose", {"weights.vision"}}}) {
+    Json manifest = good;
+    const Json::json_pointer at(c.path);
+    ASSERT_TRUE(manifest.contains(at)) << c.path;
+    ASSERT_NE(manifest[at], c.value) << c.path;
+    manifest[at] = c.value;
+    if (c.path == "/artifacts/1/data_file") {
+      manifest["artifacts"][1]["sha256"] = {{kText, ""}, {kVision + "_data", ""}};
+      manifest["artifacts"][1]["bytes"] = {{kText, 0}, {kVision + "_data", 0}};
+    }
+    write("manifest.json", manifest.dump());
+    EXPECT_EQ(failed(verify_folder(options())), c.failed) << c.path;
+  }
+}
+
+TEST_F(Broken, ManifestsWithTensorsMissingOrTooMany) {
+  const Json good = read_json_file(folder_ / "manifest.json");
+  Json manifest = good;
+  manifest["artifacts"][0]["tensors"].erase(3);
+  write("manifest.json", manifest.dump());
+  expect_failed({"manifest.vision"}, "which the manifest does not list");
+  manifest = good;
+  manifest["artifacts"][0]["tensors"].push_back(good["artifacts"][0]["tensors"][0]);
+  write("manifest.json", manifest.dump());
+  expect_failed({"manifest.vision"}, "which the graph does not have");
+  manifest = good;
+  manifest["artifacts"] = Json::array();
+  write("manifest.json", manifest.dump());
+  expect_failed({"files"}, "no artifact");
+}
+
+// A weight that is called computed would not be compared.
+TEST_F(Broken, AWeightThatIsCalledComputed) {
+  Json manifest = read_json_file(folder_ / "manifest.json");
+  Json& t = manifest["artifacts"][0]["tensors"][5];
+  for (const char* key :
+       {"source_dtype", "transform", "overflowed", "subnormal", "not_finite", "max_abs_error"})
+    t.erase(key);
+  t["source"] = "computed";
+  write("manifest.json", manifest.dump());
+  expect_failed({"weights.vision"}, "the manifest says computed");
+}
+
+// Wrong numbers that nothing but a run can see: without a checkpoint, and with checksums that fit them.
+TEST_F(Broken, RunsThatShowIt) {
+  struct Case {
+    std::string tensor;
+    std::string data_file;
+    std::string bytes;  // of an element, over and over
+    Names failed;
+  };
+  const std::string nan("\0\0\xc0\x7f", 4);
+  const std::string zero(4, '\0');
+  fs::remove(folder_ / (kPictures + "_data"));
+  fs::copy(folder_ / (kText + "_data"),
+           folder_ / (kPictures + "_data"));  // no link: one artifact at a time is broken
+  const Json manifest = read_json_file(folder_ / "manifest.json");
+  for (const Case& c : std::vector<Case>{
+           {"visual.merger.mlp.2.bias", kVision, nan, {"run.vision"}},
+           {"visual.patch_embed.proj.weight", kVision, zero, {"run.vision"}},
+           {"model.norm.weight",
+            kText,
+            std::string("\x00\x7e", 2),
+            {"run.text.padding", "run.text_agreement"}},
+           {"model.norm.weight",
+            kPictures,
+            std::string("\x00\x7e", 2),
+            {"run.text_with_image.padding", "run.text_agreement", "run.pictures"}},
+           {"model.norm.weight", kPictures, std::string("\0\0", 2), {"run.text_agreement", "run.pictures"}},
+           {"lm_head.weight", kText, std::string("\x00\x3c", 2), {"run.text_agreement"}}}) {
+    const std::string good = read(c.data_file + "_data");
+    std::string bytes = good;
+    for (const Json& artifact : manifest["artifacts"]) {
+      if (artifact["file"] != c.data_file) continue;
+      for (const Json& t : artifact["tensors"]) {
+        if (t["name"] != c.tensor) continue;
+        for (std::size_t i = 0; i < t["bytes"]; ++i)
+          bytes[t["offset"].get<std::size_t>() + i] = c.bytes[i % c.bytes.size()];
+      }
+    }
+    ASSERT_NE(bytes, good) << c.tensor;
+    write(c.data_file + "_data", bytes);
+    forge_checksums();
+    VerifyOptions o = options();
+    o.checkpoint.clear();
+    o.run = true;
+    o.threads = 1;
+    EXPECT_EQ(failed(verify_folder(o)), c.failed) << c.data_file << " " << c.tensor;
+    write(c.data_file + "_data", good);
+  }
+}
+
+// A graph of another version of qvl is not compared with ours: that its padding shows is seen when it runs.
+TEST_F(Broken, PaddingThatShows) {
+  std::string bytes = read(kText);
+  const std::string version = QVL_VERSION;
+  bytes.replace(bytes.find(version), version.size(), std::string(version.size(), '9'));
+  write(kText, bytes);
+  forge_checksums();
+  VerifyOptions o = options();
+  o.run = true;
+  o.threads = 1;
+  EXPECT_EQ(failed(verify_folder(o)), Names{});
+  EXPECT_NE(detail_of(verify_folder(o), "graph.text").find("not compared"), std::string::npos);
+  // What hides padding and later tokens from attention is the lowest float; 0 hides nothing.
+  const std::size_t lowest = bytes.find("\xff\xff\x7f\xff");
+  ASSERT_NE(lowest, std::string::npos);
+  bytes.replace(lowest, 4, 4, '\0');
+  write(kText, bytes);
+  forge_checksums();
+  EXPECT_EQ(failed(verify_folder(o)), (Names{"run.text.padding", "run.text_agreement"}));
+}
+
+// Random damage: a certificate or an InputError, never anything else.
+TEST_F(Broken, RandomManifests) {
+  const std::string good = read("manifest.json");
+  std::mt19937 random(11);
+  std::size_t refused = 0;
+  for (int i = 0; i < 40; ++i) {
+    std::string bytes = good;
+    for (int k = 0; k < 3; ++k) {
+      const std::size_t at = random() % bytes.size();
+      if (random() % 3 == 0) {
+        bytes.erase(at, random() % 40);
+      } else {
+        bytes[at] = "0123456789{}[],:\"x-"[random() % 19];
+      }
+    }
+    write("manifest.json", bytes);
+    try {
+      (void)verify_folder(options());
+    } catch (const InputError&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 0U);
+}
+
+}  // namespace
+}  // namespace qvl
