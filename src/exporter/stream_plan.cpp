@@ -5,11 +5,17 @@
 namespace qvl {
 namespace {
 
-// Of a column stripe, so that a piece reads whole cache lines of each row, and at least half a one where the
-// columns are very long (the head of a large vocabulary).
-constexpr std::int64_t kPieceColumns = 64;
-constexpr std::int64_t kLeastPieceColumns = 16;
-constexpr std::int64_t kLongColumn = 65536;  // elements
+// Of a column stripe: a piece reads whole cache lines of each row, or half ones, while it stays below
+// kMostPieceBytes; of longer columns as many as do.
+constexpr std::int64_t kLineColumns = 64;
+constexpr std::int64_t kHalfLineColumns = 16;
+constexpr std::int64_t kMostPieceBytes = std::int64_t{8} << 20;
+
+std::int64_t least_columns(std::int64_t column_bytes) {
+  const std::int64_t most = std::max<std::int64_t>(1, kMostPieceBytes / column_bytes);
+  if (most >= kLineColumns) return kLineColumns;
+  return most >= kHalfLineColumns ? kHalfLineColumns : most;
+}
 
 class Planner {
  public:
@@ -45,7 +51,7 @@ class Planner {
   void add_transposed(std::size_t i, std::int64_t rows, std::int64_t columns) {
     const auto from_bytes = static_cast<std::int64_t>(size_bytes(tensors_[i].source_dtype));
     const auto to_bytes = static_cast<std::int64_t>(size_bytes(tensors_[i].dtype));
-    const std::int64_t least = rows > kLongColumn ? kLeastPieceColumns : kPieceColumns;
+    const std::int64_t least = least_columns(rows * std::max(from_bytes, to_bytes));
     const auto whole = [least](std::int64_t count) { return std::max(least, count / least * least); };
     const std::int64_t step = whole(limits_.piece_bytes / (rows * std::max(from_bytes, to_bytes)));
     const std::int64_t stripe = std::min(columns, whole(limits_.window_bytes / (rows * from_bytes)));
