@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tests/layers.sh [ROOT]: checks that the includes in ROOT/src and ROOT/include obey the layers (docs/architecture.md):
 #
-#   core <- {checkpoint,text,image,onnx,quant,runtime} <- qwen25vl <- {exporter,engine} <- {sensitivity,server,verify,bench} <- cli
+#   core <- {checkpoint,text,image,onnx,quant,runtime} <- qwen25vl <- {exporter,engine,synth} <- {sensitivity,server,verify,bench} <- cli
 #
 # An arrow's right side may include its left; siblings in braces never include each other. Each violation is printed
 # as FILE:LINE: REASON, and the exit code is then 1. With --self-test it checks itself on a tree made for that.
@@ -13,7 +13,7 @@ rules='
 function report(reason) { printf "%s:%s: %s\n", path, line, reason; bad = 1 }
 function layer_of(name) { sub(/\/.*/, "", name); return name }
 BEGIN {
-  order = "core|checkpoint text image onnx quant runtime|qwen25vl|exporter engine|sensitivity server verify bench|cli"
+  order = "core|checkpoint text image onnx quant runtime|qwen25vl|exporter engine synth|sensitivity server verify bench|cli"
   count = split(order, row, "|")
   for (i = 1; i <= count; i++) {
     members = split(row[i], member, " ")
@@ -89,7 +89,7 @@ self_test() {
     printf '%s\n' "${@:2}" >"$tree/$1"
   }
   local layer
-  for layer in core checkpoint text image onnx quant runtime qwen25vl exporter engine sensitivity server verify bench cli; do
+  for layer in core checkpoint text image onnx quant runtime qwen25vl exporter engine synth sensitivity server verify bench cli; do
     put "src/$layer/own.h" '#pragma once' '#include <vector>' '#include "qvl/error.h"'
   done
   put include/qvl/error.h '#include <string>'
@@ -118,6 +118,7 @@ self_test() {
   put src/exporter/bad_sibling.cpp '  #  include "engine/own.h"  // BAD'
   put src/bench/bad_sibling.cpp '#include "server/own.h"  // BAD'
   put src/exporter/bad_verify.cpp '#include "verify/own.h"  // BAD'
+  put src/synth/bad_sibling.cpp '#include "exporter/own.h"  // BAD'
   put src/sensitivity/bad_sibling.cpp '#include "server/own.h"  // BAD'
   put src/engine/bad_cli.cpp '#include "cli/own.h"  // BAD'
   put src/helpers/bad_layer.cpp '#include <vector>  // BAD'

@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
   qvl::cli::add_run(app);
   qvl::cli::add_inspect(app);
   qvl::cli::add_infer(app);
+  qvl::cli::add_synth(app);
   qvl::cli::add_tokenize(app);
   qvl::cli::add_render_chat(app);
   qvl::cli::add_preprocess(app);

@@ -188,23 +188,14 @@ TEST_F(BrokenCheckpoint, NoTokenizer) {
   expect_refused({"tokenizer.json"});
 }
 
-// Places that cannot be written: a small or read-only tmpfs in a mount namespace of its own.
+using test::cannot_mount;
+
+// Places that cannot be written: a small or read-only tmpfs.
 test::ProgramResult export_on_tmpfs(const fs::path& mount_point, const std::string& options,
                                     const std::string& after) {
-  fs::create_directories(mount_point);
-  const std::string script = "mount -t tmpfs -o " + options + " tmpfs '" + mount_point.string() +
-                             "' || exit 99; '" + test::program().string() + "' export '" +
-                             test::demo_checkpoint().string() + "' --out '" + mount_point.string() +
-                             "/out' --quiet; code=$?; " + after + "; exit $code";
-  std::vector<std::string> command{"unshare", "-m"};
-  if (geteuid() != 0) command = {"unshare", "-rm"};
-  command.insert(command.end(), {"sh", "-c", script});
-  return test::run_command(command);
-}
-
-// Containers and chroots may not allow a mount namespace, or a mount in it.
-bool cannot_mount(const test::ProgramResult& result) {
-  return result.exit_code == 99 || result.exit_code == 127 || result.err.starts_with("unshare:");
+  return test::qvl_on_tmpfs(mount_point, options,
+                            {"export", test::demo_checkpoint(), "--out", mount_point / "out", "--quiet"},
+                            after);
 }
 
 TEST(BrokenPlace, FullDisk) {

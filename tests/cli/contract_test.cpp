@@ -31,7 +31,7 @@ std::string picture() { return test::demo_checkpoint().parent_path() / "pictures
 
 TEST(Cli, EveryCommandHasHelpWithAnExample) {
   for (const std::string command :
-       {"export", "run", "inspect", "infer", "tokenize", "render-chat", "preprocess", "bench"}) {
+       {"export", "run", "inspect", "infer", "tokenize", "render-chat", "preprocess", "synth", "verify", "bench"}) {
     const auto result = qvl({command, "--help"});
     EXPECT_EQ(result.exit_code, 0) << command;
     EXPECT_NE(result.out.find("Example:\n  qvl " + command), std::string::npos) << result.out;

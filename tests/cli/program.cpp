@@ -55,6 +55,27 @@ ProgramResult qvl(const std::vector<std::string>& arguments, const std::string& 
   return run_command(command, input);
 }
 
+ProgramResult qvl_on_tmpfs(const std::filesystem::path& mount_point, const std::string& options,
+                           const std::vector<std::string>& arguments, const std::string& after) {
+  std::filesystem::create_directories(mount_point);
+  std::vector<std::string> command{
+      "unshare",
+      geteuid() == 0 ? "-m" : "-rm",
+      "sh",
+      "-c",
+      "mount -t tmpfs -o \"$1\" tmpfs \"$2\" || exit 99; shift 2; \"$@\"; code=$?; " + after + "; exit $code",
+      "sh",
+      options,
+      mount_point.string(),
+      program().string()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return run_command(command);
+}
+
+bool cannot_mount(const ProgramResult& result) {
+  return result.exit_code == 99 || result.exit_code == 127 || result.err.starts_with("unshare:");
+}
+
 int start_qvl(const std::vector<std::string>& arguments) {
   std::vector<std::string> command{program().string()};
   command.insert(command.end(), arguments.begin(), arguments.end());

@@ -11,6 +11,11 @@ namespace fs = std::filesystem;
 
 fs::path data(const std::string& name) { return fs::path(QVL_TEST_DATA) / name; }
 
+fs::path preset_config(const std::string& name) {
+  if (name == "3b-finetune") return data("presets/config-3b-finetune.json");
+  return fs::path(QVL_PRESETS_DIR) / (name + ".json");
+}
+
 fs::path demo_checkpoint() { return fs::path(QVL_DEMO_DIR) / "shapes-vl"; }
 
 TemporaryFolder::TemporaryFolder() {

@@ -8,6 +8,9 @@ namespace qvl::test {
 
 // tests/data/NAME
 std::filesystem::path data(const std::string& name);
+// config.json of the preset NAME ("3b"), or of its form that many fine-tunes are published in
+// ("3b-finetune").
+std::filesystem::path preset_config(const std::string& name);
 // The demo checkpoint.
 std::filesystem::path demo_checkpoint();
 

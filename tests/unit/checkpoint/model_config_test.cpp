@@ -20,15 +20,15 @@ using test::input_error;
 
 ModelConfig parse(const Json& json) { return parse_model_config(json.dump(), "config.json"); }
 
-// A config of the tests' folder, changed.
-Json changed(const std::string& file, const std::function<void(Json&)>& change) {
-  Json json = Json::parse(test::read_file(test::data(file)));
+// A config, changed.
+Json changed(const std::filesystem::path& file, const std::function<void(Json&)>& change) {
+  Json json = Json::parse(test::read_file(file));
   change(json);
   return json;
 }
-Json flat(const std::function<void(Json&)>& change) { return changed("presets/config-7b.json", change); }
+Json flat(const std::function<void(Json&)>& change) { return changed(test::preset_config("7b"), change); }
 Json nested(const std::function<void(Json&)>& change) {
-  return changed("checkpoints/tiny-tied/config.json", change);
+  return changed(test::data("checkpoints/tiny-tied/config.json"), change);
 }
 
 std::string flat_error(const std::function<void(Json&)>& change) {
@@ -67,7 +67,7 @@ ModelConfig published_3b() {
 }
 
 TEST(ModelConfig, ReadsThePublishedSizes) {
-  EXPECT_EQ(read_model_config(test::data("presets/config-3b.json")), published_3b());
+  EXPECT_EQ(read_model_config(test::preset_config("3b")), published_3b());
 
   ModelConfig config = published();
   config.vision.out_hidden_size = config.text.hidden_size = 3584;
@@ -75,7 +75,7 @@ TEST(ModelConfig, ReadsThePublishedSizes) {
   config.text.num_attention_heads = 28;
   config.text.num_hidden_layers = 28;
   config.text.num_key_value_heads = 4;
-  EXPECT_EQ(read_model_config(test::data("presets/config-7b.json")), config);
+  EXPECT_EQ(read_model_config(test::preset_config("7b")), config);
 
   config.vision.intermediate_size = 3456;
   config.vision.out_hidden_size = config.text.hidden_size = 5120;
@@ -83,17 +83,17 @@ TEST(ModelConfig, ReadsThePublishedSizes) {
   config.text.num_attention_heads = 40;
   config.text.num_hidden_layers = 64;
   config.text.num_key_value_heads = 8;
-  EXPECT_EQ(read_model_config(test::data("presets/config-32b.json")), config);
+  EXPECT_EQ(read_model_config(test::preset_config("32b")), config);
 
   config.vision.out_hidden_size = config.text.hidden_size = 8192;
   config.text.intermediate_size = 29568;
   config.text.num_attention_heads = 64;
   config.text.num_hidden_layers = 80;
-  EXPECT_EQ(read_model_config(test::data("presets/config-72b.json")), config);
+  EXPECT_EQ(read_model_config(test::preset_config("72b")), config);
 }
 
 TEST(ModelConfig, TakesTheReferencesDefaultsForWhatAFinetuneLeavesOut) {
-  const ModelConfig config = read_model_config(test::data("presets/config-3b-finetune.json"));
+  const ModelConfig config = read_model_config(test::preset_config("3b-finetune"));
   EXPECT_EQ(config, published_3b());
   EXPECT_EQ(config.vision.depth, 32);
   EXPECT_EQ(config.vision.fullatt_block_indexes, (std::vector<std::int64_t>{7, 15, 23, 31}));

@@ -8,9 +8,7 @@ namespace qvl {
 namespace {
 
 TEST(ArtifactNames, StemIsThePublishedSizeOrTheFolder) {
-  const auto preset = [](const std::string& name) {
-    return read_model_config(test::data("presets/config-" + name + ".json"));
-  };
+  const auto preset = [](const std::string& name) { return read_model_config(test::preset_config(name)); };
   EXPECT_EQ(stem_of("whatever", preset("3b")), "qwen2_5_vl_3b");
   EXPECT_EQ(stem_of("whatever", preset("3b-finetune")), "qwen2_5_vl_3b");
   EXPECT_EQ(stem_of("whatever", preset("7b")), "qwen2_5_vl_7b");

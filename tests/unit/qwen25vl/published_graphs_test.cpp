@@ -17,7 +17,7 @@ namespace {
 
 class PublishedGraphs : public testing::TestWithParam<std::string> {
  protected:
-  const ModelConfig config_ = read_model_config(test::data("presets/config-" + GetParam() + ".json"));
+  const ModelConfig config_ = read_model_config(test::preset_config(GetParam()));
   const TensorTable table_{config_};
   const test::TemporaryFolder folder_;
 
@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, PublishedGraphs, testing::Values("3b", "3b-finet
                          });
 
 TEST(VisionGraph, RefusesSizesThatAreNoMultiples) {
-  const ModelConfig config = read_model_config(test::data("presets/config-3b.json"));
+  const ModelConfig config = read_model_config(test::preset_config("3b"));
   const TensorTable table(config);
   for (const std::int64_t side : {0, -28, 100, 673, 28 * 10000}) {
     VisionGraphOptions options;

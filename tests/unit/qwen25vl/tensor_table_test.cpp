@@ -26,7 +26,7 @@ std::int64_t parameters(const TensorTable& table) {
 }
 
 TEST_P(PublishedTable, HasEveryTensorOfTheCheckpoint) {
-  const ModelConfig config = read_model_config(test::data(std::string("presets/") + GetParam().file));
+  const ModelConfig config = read_model_config(test::preset_config(GetParam().file));
   const TensorTable table(config);
   EXPECT_EQ(published_size(config.text), GetParam().size);
   EXPECT_EQ(parameters(table), GetParam().parameters);
@@ -37,17 +37,18 @@ TEST_P(PublishedTable, HasEveryTensorOfTheCheckpoint) {
 }
 
 // Tensors: vision 1 + 12 x 32 + 5; text 2 + 12 x layers (+ 1 untied lm_head).
-INSTANTIATE_TEST_SUITE_P(
-    Sizes, PublishedTable,
-    testing::Values(Published{"config-3b.json", "3b", 3754622976, 390 + 2 + 12 * 36},
-                    Published{"config-3b-finetune.json", "3b", 3754622976, 390 + 2 + 12 * 36},
-                    Published{"config-7b.json", "7b", 8292166656, 390 + 3 + 12 * 28},
-                    Published{"config-32b.json", "32b", 33452718336, 390 + 3 + 12 * 64},
-                    Published{"config-72b.json", "72b", 73410777344, 390 + 3 + 12 * 80}),
-    [](const auto& instance) { return std::string(instance.param.size) + std::to_string(instance.index); });
+INSTANTIATE_TEST_SUITE_P(Sizes, PublishedTable,
+                         testing::Values(Published{"3b", "3b", 3754622976, 390 + 2 + 12 * 36},
+                                         Published{"3b-finetune", "3b", 3754622976, 390 + 2 + 12 * 36},
+                                         Published{"7b", "7b", 8292166656, 390 + 3 + 12 * 28},
+                                         Published{"32b", "32b", 33452718336, 390 + 3 + 12 * 64},
+                                         Published{"72b", "72b", 73410777344, 390 + 3 + 12 * 80}),
+                         [](const auto& instance) {
+                           return std::string(instance.param.size) + std::to_string(instance.index);
+                         });
 
 TEST(TensorTable, TransposesMatricesAndFlattensThePatchEmbedding) {
-  const TensorTable table(read_model_config(test::data("presets/config-3b.json")));
+  const TensorTable table(read_model_config(test::preset_config("3b")));
   EXPECT_EQ(table.row("model.layers.35.mlp.down_proj.weight").shape, (Shape{2048, 11008}));
   EXPECT_EQ(table.row("model.layers.35.mlp.down_proj.weight").graph_shape(), (Shape{11008, 2048}));
   EXPECT_EQ(table.row("model.layers.0.self_attn.k_proj.weight").shape, (Shape{256, 2048}));
