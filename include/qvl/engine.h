@@ -23,6 +23,9 @@ struct EngineOptions {
   // Keep the models in memory between questions. Without it each is loaded when needed and dropped when done,
   // vision before the decoder: the least memory for one question.
   bool keep_loaded = true;
+  // CPU: weights stay in the mapped files instead of being copied for the fastest runs. Loads in no time and
+  // allocates the least, but short prompts take longer. Happens by itself where the copies would not fit.
+  bool low_memory = false;
 };
 
 struct Question {

@@ -61,7 +61,13 @@ void run(Arguments& arguments) {
   options.only = parse_artifacts(arguments.only);
   options.mask_type = arguments.mask_type == "bool" ? MaskType::boolean : MaskType::int64;
   options.text_in_f32 = arguments.text_dtype == "f32";
+  if (options.checkpoint.empty() == options.preset.empty()) {
+    throw UsageError("name a checkpoint folder, or a --preset with --dry-run, and not both");
+  }
   if (arguments.dry_run) return estimate(arguments);
+  if (!options.preset.empty()) {
+    throw UsageError("--preset has no weights: it goes with --dry-run; `qvl synth` writes such a checkpoint");
+  }
   if (arguments.json) throw UsageError("--json belongs to --dry-run; an export prints the paths it wrote");
   if (options.out.empty()) throw UsageError("--out is missing: the model folder to write");
   options.cancel = &cancel_on_signal();
@@ -91,8 +97,9 @@ void add_export(CLI::App& app) {
   CLI::App* command = app.add_subcommand("export", "Write a checkpoint's ONNX artifacts into a model folder");
   command
       ->add_option("CHECKPOINT", arguments->options.checkpoint,
-                   "Checkpoint folder as on the Hugging Face hub")
-      ->required();
+                   "Checkpoint folder as on the Hugging Face hub");
+  command->add_option("--preset", arguments->options.preset,
+                      "With --dry-run, instead of CHECKPOINT: a published size (3b, 7b, 32b, 72b) or tiny");
   command->add_option("--out", arguments->options.out, "Model folder to write; made when missing");
   command->add_option("--set", arguments->set, "Which set of artifacts")
       ->check(CLI::IsMember({"reference"}))
@@ -129,7 +136,7 @@ void add_export(CLI::App& app) {
   command->footer(
       "Prints the paths of the artifacts. Beside each lies its external data, NAME.onnx_data.\n\n"
       "Example:\n  qvl export Qwen2.5-VL-3B-Instruct --out models/3b\n"
-      "  qvl export Qwen2.5-VL-72B-Instruct --out models/72b --dry-run\n"
+      "  qvl export --preset 72b --dry-run\n"
       "  qvl export demo/shapes-vl --out demo/out --image-size 672 --only vision,text_with_image");
   command->callback([arguments] { run(*arguments); });
 }

@@ -37,6 +37,10 @@ void add_synth(CLI::App& app) {
       app.add_subcommand("synth", "Write a checkpoint of a published shape with random weights");
   command->add_option("--preset", options.preset, "The shape")->required()->check(CLI::IsMember(names));
   command->add_option("--out", options.out, "Checkpoint folder to write; made when missing")->required();
+  command
+      ->add_option("--layers", options.layers,
+                   "Only so many decoder layers: the true widths on a disk that is too small for all")
+      ->check(CLI::PositiveNumber);
   command->add_option("--seed", options.seed, "Another seed gives other weights")->capture_default_str();
   command->add_option("--dtype", arguments->dtype, "Type of the weights")
       ->check(CLI::IsMember({"bf16", "f16", "f32"}))

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/process_memory.h"
 #include "engine/model_folder.h"
 #include "engine/session_defaults.h"
 #include "engine/text_decoder.h"
@@ -33,7 +34,7 @@ struct Engine::State {
   EngineOptions options;
   ModelFolder folder;
   Tokenizer tokenizer;
-  SessionOptions session;
+  Provider provider = Provider::cpu;
   double load_ms = 0;  // not yet reported with an answer
   std::optional<VisionEncoder> vision;
   std::optional<TextDecoder> decoder;
@@ -41,10 +42,10 @@ struct Engine::State {
 
   explicit State(EngineOptions o, Clock::time_point start = Clock::now())
       : options(std::move(o)), folder(options.folder), tokenizer(Tokenizer::load(folder.tokenizer())) {
-    const auto provider = provider_from_name(options.provider);
-    if (!provider) throw UsageError(fmt::format("provider \"{}\"; cpu or cuda can be had", options.provider));
+    const auto chosen = provider_from_name(options.provider);
+    if (!chosen) throw UsageError(fmt::format("provider \"{}\"; cpu or cuda can be had", options.provider));
+    provider = *chosen;
     require_chat_tokens(tokenizer, folder.config(), folder.tokenizer().string());
-    session = engine_session_options(*provider, options.threads);
     load_ms = ms_since(start);
   }
 
@@ -53,6 +54,7 @@ struct Engine::State {
   std::vector<Tensor> encode_pictures(const Question& question, const CancelToken* cancel, StageTimes& ms);
   std::vector<std::int64_t> prompt_ids(const Question& question) const;
   std::int64_t tokens_per_picture() const;
+  SessionOptions session_options(const std::string& artifact) const;
   void load_decoder(bool with_pictures);
   void generate(std::int64_t limit, const std::function<void(std::string_view)>& on_text,
                 const CancelToken* cancel, Answer& answer);
@@ -95,7 +97,7 @@ std::vector<Tensor> Engine::State::encode_pictures(const Question& question, con
   ms.preprocess = ms_since(start);
   if (!vision) {
     start = Clock::now();
-    vision.emplace(folder.artifact("vision"), session);
+    vision.emplace(folder.artifact("vision"), session_options("vision"));
     load_ms += ms_since(start);
   }
   start = Clock::now();
@@ -105,13 +107,24 @@ std::vector<Tensor> Engine::State::encode_pictures(const Question& question, con
   return features;
 }
 
+SessionOptions Engine::State::session_options(const std::string& artifact) const {
+  // While the copies are made, some pages of the file and the largest weight's original are there besides.
+  constexpr std::uint64_t kRoomInEighths = 9;
+  const std::uint64_t prepared_bytes = folder.f32_weights_bytes(artifact) / 8 * kRoomInEighths;
+  const auto available = available_memory_bytes();
+  const bool fits = !available || prepared_bytes <= *available;
+  return engine_session_options(provider, options.threads,
+                                options.low_memory || !fits ? Weights::mapped : Weights::prepared);
+}
+
 void Engine::State::load_decoder(bool with_pictures) {
   // Either artifact answers a question without a picture; the one for it is smaller in what it computes.
   const bool use_pictures = with_pictures || !folder.has("text");
   if (decoder && (decoder_takes_pictures || !use_pictures)) return;
   const auto start = Clock::now();
   decoder.reset();
-  decoder.emplace(folder.artifact(use_pictures ? "text_with_image" : "text"), session);
+  const std::string artifact = use_pictures ? "text_with_image" : "text";
+  decoder.emplace(folder.artifact(artifact), session_options(artifact));
   decoder_takes_pictures = use_pictures;
   load_ms += ms_since(start);
 }

@@ -41,7 +41,7 @@ void ModelFolder::read_manifest() {
                       path.string(), manifest.at("format").dump(), kManifestFormat));
     }
     for (const Json& artifact : manifest.at("artifacts")) {
-      Entry entry{artifact.at("artifact").get<std::string>(), {}, std::nullopt};
+      Entry entry{artifact.at("artifact").get<std::string>(), {}, 0, std::nullopt};
       for (const char* key : {"data_file", "file"}) {
         const auto name = artifact.at(key).get<std::string>();
         if (!is_plain_name(name)) {
@@ -54,6 +54,10 @@ void ModelFolder::read_manifest() {
               fmt::format("{} is missing; manifest.json lists it: export again", entry.file.string()));
         }
       }
+      // Of the artifacts with f16 weights the outputs are f16, too.
+      const std::uint64_t wider = artifact.at("outputs").at(0).at("dtype") == "F16" ? 2 : 1;
+      entry.f32_weights_bytes =
+          wider * fs::file_size(folder_ / artifact.at("data_file").get<std::string>());
       if (artifact.contains("image_size")) {
         const Json& size = artifact["image_size"];
         entry.picture_size =
@@ -75,6 +79,10 @@ const ModelFolder::Entry& ModelFolder::entry(const std::string& name) const {
 }
 
 const fs::path& ModelFolder::artifact(const std::string& name) const { return entry(name).file; }
+
+std::uint64_t ModelFolder::f32_weights_bytes(const std::string& name) const {
+  return entry(name).f32_weights_bytes;
+}
 
 bool ModelFolder::has(const std::string& name) const noexcept {
   for (const Entry& e : entries_) {

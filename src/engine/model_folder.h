@@ -1,6 +1,7 @@
 // What `qvl export` wrote, as the engine needs it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -28,6 +29,8 @@ class ModelFolder {
   // when missing.
   [[nodiscard]] const std::filesystem::path& artifact(const std::string& name) const;
   [[nodiscard]] bool has(const std::string& name) const noexcept;
+  // What the artifact's weights take in f32, in which the CPU provider computes.
+  [[nodiscard]] std::uint64_t f32_weights_bytes(const std::string& name) const;
   // The one size that pictures are resized to. Throws InputError unless vision and text_with_image agree on
   // it.
   [[nodiscard]] PixelSize picture_size() const;
@@ -36,6 +39,7 @@ class ModelFolder {
   struct Entry {
     std::string name;
     std::filesystem::path file;
+    std::uint64_t f32_weights_bytes = 0;
     std::optional<PixelSize> picture_size;
   };
   [[nodiscard]] const Entry& entry(const std::string& name) const;

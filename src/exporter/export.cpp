@@ -197,6 +197,9 @@ class Export {
 
 ExportResult export_checkpoint(const ExportOptions& options) { return Export(options).run(); }
 
-ExportEstimate estimate_export(const ExportOptions& options) { return Export(options).estimate(); }
+ExportEstimate estimate_export(const ExportOptions& options) {
+  if (options.preset.empty()) return Export(options).estimate();
+  return ExportPlan(options, source_from_preset(options.preset)).estimate();
+}
 
 }  // namespace qvl

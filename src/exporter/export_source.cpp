@@ -1,8 +1,13 @@
 #include "exporter/export_source.h"
 
+#include <algorithm>
 #include <array>
+#include <map>
 
 #include "exporter/fingerprint.h"
+#include "exporter/weight_stream.h"
+#include "qwen25vl/checkpoint_outline.h"
+#include "qwen25vl/preset.h"
 
 namespace qvl {
 namespace {
@@ -36,13 +41,30 @@ ExportSource source_from_checkpoint(const Checkpoint& checkpoint) {
   source.name = folder_name(checkpoint.folder());
   source.fingerprint = checkpoint_fingerprint(checkpoint);
   source.config = checkpoint.config();
-  source.tensor = [&checkpoint](std::string_view name) {
-    const TensorEntry& entry = *checkpoint.find(name);
-    return SourceTensor{entry.name, entry.dtype};
-  };
+  source.tensor = source_lookup(checkpoint);
   for (const char* file : kCopiedFiles) {
     const fs::path path = checkpoint.folder() / file;
     if (fs::is_regular_file(path)) source.files.push_back({file, fs::file_size(path)});
+  }
+  return source;
+}
+
+ExportSource source_from_preset(std::string_view name) {
+  const Preset& chosen = preset(name);
+  CheckpointOutline outline = outline_checkpoint(chosen);
+  ExportSource source;
+  source.name = chosen.hub_name;
+  source.fingerprint = std::string(kFingerprintDigits, '0');
+  source.config = std::move(outline.config);
+  std::map<std::string, DType, std::less<>> dtypes;
+  for (const TensorSpec& tensor : outline.tensors) dtypes.emplace(tensor.name, tensor.dtype);
+  source.tensor = [dtypes = std::move(dtypes)](std::string_view tensor) {
+    const auto& [found, dtype] = *dtypes.find(tensor);
+    return SourceTensor{found, dtype};
+  };
+  for (const TextFile& file : outline.files) {
+    if (std::ranges::find(kCopiedFiles, file.name) != kCopiedFiles.end())
+      source.files.push_back({file.name, file.text.size()});
   }
   return source;
 }

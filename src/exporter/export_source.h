@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
@@ -27,5 +28,8 @@ struct ExportSource {
 
 // The checkpoint must outlive the source, and match the TensorTable of its config.
 [[nodiscard]] ExportSource source_from_checkpoint(const Checkpoint& checkpoint);
+
+// The checkpoint that `qvl synth` writes for a preset. Throws UsageError when there is no such preset.
+[[nodiscard]] ExportSource source_from_preset(std::string_view name);
 
 }  // namespace qvl

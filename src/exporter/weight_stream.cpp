@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "core/output_file.h"
+#include "core/parallel.h"
 #include "core/sha256.h"
 #include "exporter/stream_plan.h"
 #include "exporter/transpose.h"
@@ -47,7 +48,7 @@ class Buffer {
 };
 
 // So many more than work at a time wait for the disk.
-constexpr int kWaitingThreads = 2;
+constexpr unsigned kWaitingThreads = 2;
 
 class Streamer {
  public:
@@ -59,8 +60,8 @@ class Streamer {
         file_(place, OutputFile::Cache::bypass),
         reports_(planned_tensors(model, table, source_lookup(checkpoint))),
         plan_(plan_stream(reports_, model.external_size_bytes(), options.limits)),
-        threads_(stream_threads(options.threads)),
-        at_work_(threads_),
+        threads_(worker_count(options.threads)),
+        at_work_(static_cast<std::ptrdiff_t>(threads_)),
         slots_{Buffer(plan_.slot_bytes), Buffer(plan_.slot_bytes)},
         loads_left_(plan_.windows.size()),
         pieces_left_(plan_.windows.size()) {
@@ -76,7 +77,7 @@ class Streamer {
     {
       std::vector<std::jthread> others;
       try {
-        while (static_cast<int>(others.size()) + 1 < threads_ + kWaitingThreads)
+        while (others.size() + 1 < threads_ + kWaitingThreads)
           others.emplace_back([this] { work(); });
       } catch (const std::system_error&) {
         // Fewer threads than wanted can be had: those that there are do the work.
@@ -229,7 +230,7 @@ class Streamer {
   Sha256 sha_;
   std::vector<TensorReport> reports_;
   const StreamPlan plan_;
-  const int threads_;
+  const unsigned threads_;
   std::counting_semaphore<> at_work_;
   const std::array<Buffer, StreamPlan::kSlots> slots_;
 
@@ -252,14 +253,8 @@ SourceLookup source_lookup(const Checkpoint& checkpoint) {
 }
 
 std::uint64_t stream_buffer_bytes(const StreamPlan& plan, int wanted_threads) {
-  const auto threads = static_cast<std::uint64_t>(stream_threads(wanted_threads) + kWaitingThreads);
+  const std::uint64_t threads = worker_count(wanted_threads) + kWaitingThreads;
   return StreamPlan::kSlots * plan.slot_bytes + threads * (plan.turned_bytes + plan.piece_bytes);
-}
-
-int stream_threads(int wanted) {
-  constexpr int kMostThreads = 8;
-  if (wanted <= 0) wanted = static_cast<int>(std::thread::hardware_concurrency());
-  return std::clamp(wanted, 1, kMostThreads);
 }
 
 WrittenData write_external_data(const OnnxModel& model, const Checkpoint& checkpoint,

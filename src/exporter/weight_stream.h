@@ -20,15 +20,11 @@ struct WrittenData {
 };
 
 struct WeightStreamOptions {
-  int threads = 0;               // see stream_threads
+  int threads = 0;               // see worker_count
   Progress* progress = nullptr;  // advanced by bytes written; begin and end are the caller's
   const CancelToken* cancel = nullptr;
   StreamLimits limits = {};
 };
-
-// How many threads work when so many are wanted; 0: one per processor. At most 8: the checksum, which takes
-// the bytes in their order, keeps no more busy.
-[[nodiscard]] int stream_threads(int wanted);
 
 // What write_external_data holds for a plan: its slots, and the buffers of its threads.
 [[nodiscard]] std::uint64_t stream_buffer_bytes(const StreamPlan& plan, int wanted_threads);

@@ -36,9 +36,15 @@ std::string_view torch_name(DType dtype) {
 
 std::string pretty(const OrderedJson& json) { return json.dump(2) + "\n"; }
 
-std::string config_text(const Preset& preset, DType dtype) {
+std::string config_text(const Preset& preset, const OutlineOptions& options) {
   OrderedJson config = OrderedJson::parse(preset.config_json);
-  config["torch_dtype"] = torch_name(dtype);
+  config["torch_dtype"] = torch_name(options.dtype);
+  const auto layers = config.at("num_hidden_layers").get<std::int64_t>();
+  if (options.decoder_layers < 0 || options.decoder_layers > layers) {
+    throw UsageError(fmt::format("{} decoder layers; {} has {}, and some of them can be had",
+                                 options.decoder_layers, preset.name, layers));
+  }
+  if (options.decoder_layers > 0) config["num_hidden_layers"] = options.decoder_layers;
   return pretty(config);
 }
 
@@ -95,7 +101,7 @@ void require_fitting_tokenizer(const Tokenizer& tokenizer, const ModelConfig& co
 }  // namespace
 
 CheckpointOutline outline_checkpoint(const Preset& preset, const OutlineOptions& options) {
-  const std::string config_json = config_text(preset, options.dtype);
+  const std::string config_json = config_text(preset, options);
   const std::string source = fmt::format("config.json of {}", preset.hub_name);
   CheckpointOutline outline{parse_model_config(config_json, source), {}, {}};
   const ModelConfig& config = outline.config;

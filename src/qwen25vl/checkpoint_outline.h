@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -25,13 +26,14 @@ struct CheckpointOutline {
 };
 
 struct OutlineOptions {
+  std::int64_t decoder_layers = 0;  // fewer than the preset's, the rest as it is; 0: all of them
   DType dtype = DType::bf16;  // of all tensors: BF16, F16 or F32
   std::optional<std::string> tokenizer_json =
       std::nullopt;                                 // a tokenizer.json's text; none: byte_tokenizer_json
   std::string tokenizer_source = "tokenizer.json";  // names it in messages
 };
 
-// config.json is the preset's but for torch_dtype, which tells `dtype`. Throws UsageError for another dtype,
+// config.json is the preset's but for torch_dtype, which tells `dtype`, and the number of layers. Throws UsageError for another dtype or more layers,
 // InputError for a tokenizer that cannot be read, that lacks a token which the chat template or config.json
 // asks for or has it under another id, or that has more tokens than the model.
 [[nodiscard]] CheckpointOutline outline_checkpoint(const Preset& preset, const OutlineOptions& options = {});

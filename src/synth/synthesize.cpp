@@ -28,6 +28,7 @@ constexpr std::uint64_t kBlockBytes = std::uint64_t{1} << 20U;
 
 CheckpointOutline outline_of(const SynthOptions& options) {
   OutlineOptions outline;
+  outline.decoder_layers = options.layers;
   outline.dtype = options.dtype;
   if (!options.tokenizer.empty()) {
     outline.tokenizer_json = read_text_file(options.tokenizer);

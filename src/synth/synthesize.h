@@ -13,6 +13,7 @@ namespace qvl {
 struct SynthOptions {
   std::string preset;         // a name that preset() knows
   std::filesystem::path out;  // the checkpoint folder; made when missing
+  std::int64_t layers = 0;    // of the decoder, fewer than the preset's; 0: all of them
   std::uint64_t seed = 0;
   DType dtype = DType::bf16;        // BF16, F16 or F32
   std::int64_t shards = 0;          // files of weights; 0: as many as 5 GB a file ask for

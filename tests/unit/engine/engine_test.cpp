@@ -49,6 +49,14 @@ TEST(Engine, CountsAndStopsAtTheLimit) {
   EXPECT_EQ(engine.ask(small_question()).ids, answer.ids);
 }
 
+TEST(Engine, AnswersTheSameWithMappedWeights) {
+  Engine prepared({.folder = folder()});
+  Engine mapped({.folder = folder(), .low_memory = true});
+  Question question = small_question();
+  question.max_new_tokens = 12;
+  EXPECT_EQ(mapped.ask(question).ids, prepared.ask(question).ids);
+}
+
 TEST(Engine, AnswersWithoutPicturesAndWithSeveral) {
   Engine engine({.folder = folder(), .threads = 1, .keep_loaded = false});
   Question none = small_question();
