@@ -95,9 +95,8 @@ void run(Arguments& arguments) {
 void add_export(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("export", "Write a checkpoint's ONNX artifacts into a model folder");
-  command
-      ->add_option("CHECKPOINT", arguments->options.checkpoint,
-                   "Checkpoint folder as on the Hugging Face hub");
+  command->add_option("CHECKPOINT", arguments->options.checkpoint,
+                      "Checkpoint folder as on the Hugging Face hub");
   command->add_option("--preset", arguments->options.preset,
                       "With --dry-run, instead of CHECKPOINT: a published size (3b, 7b, 32b, 72b) or tiny");
   command->add_option("--out", arguments->options.out, "Model folder to write; made when missing");

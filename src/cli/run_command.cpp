@@ -68,9 +68,10 @@ void add_run(CLI::App& app) {
   command->add_option("--provider", arguments->engine.provider, "Where to run")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
-  command->add_flag("--low-memory", arguments->engine.low_memory,
-                    "CPU: leave the weights in the mapped files instead of copying them for speed; happens by "
-                    "itself where the copies would not fit");
+  command->add_flag(
+      "--low-memory", arguments->engine.low_memory,
+      "CPU: leave the weights in the mapped files instead of copying them for speed; happens by "
+      "itself where the copies would not fit");
   command->add_flag("--json", arguments->json,
                     "One JSON object with text, ids, stop reason and times, not streamed");
   command->footer(

@@ -62,9 +62,9 @@ ExportSource source_from_preset(std::string_view name) {
     const auto& [found, dtype] = *dtypes.find(tensor);
     return SourceTensor{found, dtype};
   };
-  for (const TextFile& file : outline.files) {
-    if (std::ranges::find(kCopiedFiles, file.name) != kCopiedFiles.end())
-      source.files.push_back({file.name, file.text.size()});
+  for (const char* copied : kCopiedFiles) {
+    const auto file = std::ranges::find(outline.files, copied, &TextFile::name);
+    if (file != outline.files.end()) source.files.push_back({file->name, file->text.size()});
   }
   return source;
 }

@@ -77,8 +77,7 @@ class Streamer {
     {
       std::vector<std::jthread> others;
       try {
-        while (others.size() + 1 < threads_ + kWaitingThreads)
-          others.emplace_back([this] { work(); });
+        while (others.size() + 1 < threads_ + kWaitingThreads) others.emplace_back([this] { work(); });
       } catch (const std::system_error&) {
         // Fewer threads than wanted can be had: those that there are do the work.
       }

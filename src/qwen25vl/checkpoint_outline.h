@@ -1,8 +1,8 @@
 // A checkpoint of a preset's shape without its weights: what is in it, and the text of its small files.
 #pragma once
 
-#include <optional>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,15 +27,16 @@ struct CheckpointOutline {
 
 struct OutlineOptions {
   std::int64_t decoder_layers = 0;  // fewer than the preset's, the rest as it is; 0: all of them
-  DType dtype = DType::bf16;  // of all tensors: BF16, F16 or F32
+  DType dtype = DType::bf16;        // of all tensors: BF16, F16 or F32
   std::optional<std::string> tokenizer_json =
       std::nullopt;                                 // a tokenizer.json's text; none: byte_tokenizer_json
   std::string tokenizer_source = "tokenizer.json";  // names it in messages
 };
 
-// config.json is the preset's but for torch_dtype, which tells `dtype`, and the number of layers. Throws UsageError for another dtype or more layers,
-// InputError for a tokenizer that cannot be read, that lacks a token which the chat template or config.json
-// asks for or has it under another id, or that has more tokens than the model.
+// config.json is the preset's but for torch_dtype, which tells `dtype`, and the number of layers. Throws
+// UsageError for another dtype or more layers, InputError for a tokenizer that cannot be read, that lacks a
+// token which the chat template or config.json asks for or has it under another id, or that has more tokens
+// than the model.
 [[nodiscard]] CheckpointOutline outline_checkpoint(const Preset& preset, const OutlineOptions& options = {});
 
 }  // namespace qvl

@@ -30,8 +30,8 @@ const fs::path& demo_folder() {
 std::string picture() { return test::demo_checkpoint().parent_path() / "pictures" / "shapes.jpg"; }
 
 TEST(Cli, EveryCommandHasHelpWithAnExample) {
-  for (const std::string command :
-       {"export", "run", "inspect", "infer", "tokenize", "render-chat", "preprocess", "synth", "verify", "bench"}) {
+  for (const std::string command : {"export", "run", "inspect", "infer", "tokenize", "render-chat",
+                                    "preprocess", "synth", "verify", "bench"}) {
     const auto result = qvl({command, "--help"});
     EXPECT_EQ(result.exit_code, 0) << command;
     EXPECT_NE(result.out.find("Example:\n  qvl " + command), std::string::npos) << result.out;

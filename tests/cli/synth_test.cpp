@@ -4,9 +4,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <map>
 #include <regex>
 
 #include "cli/program.h"
+#include "core/json_text.h"
 #include "support/test_data.h"
 
 namespace qvl {
@@ -36,6 +38,77 @@ TEST(SynthCommand, MakesACheckpointThatTheOtherCommandsTake) {
   EXPECT_NE(answer.out.find("\"image_tokens\":25"), std::string::npos) << answer.out;
 }
 
+// Whatever the checkpoint's dtype and files: the artifacts hold its weights, bit for bit after the
+// conversion.
+TEST(SynthCommand, ExportsOfEveryDtypeAndShardingVerify) {
+  const test::TemporaryFolder folder;
+  for (const std::string dtype : {"bf16", "f16", "f32"}) {
+    for (const std::string shards : {"1", "3", "92"}) {
+      const std::string name = dtype + "-" + shards;
+      const fs::path checkpoint = folder.path() / ("random-" + name);
+      ASSERT_EQ(qvl({"synth", "--preset", "tiny", "--out", checkpoint, "--dtype", dtype, "--shards", shards,
+                     "--quiet"})
+                    .exit_code,
+                0);
+      std::vector<std::string> exporting{"export",       checkpoint, "--out",  folder.path() / name,
+                                         "--image-size", "56",       "--quiet"};
+      if (shards == "3") exporting.insert(exporting.end(), {"--text-dtype", "f32"});
+      const auto exported = qvl(exporting);
+      ASSERT_EQ(exported.exit_code, 0) << exported.err;
+      std::vector<std::string> verifying{"verify", folder.path() / name, "--checkpoint", checkpoint,
+                                         "--quiet"};
+      if (dtype != "bf16") verifying.emplace_back("--no-run");  // the runs are the same for all
+      const auto verified = qvl(verifying);
+      EXPECT_EQ(verified.exit_code, 0) << name << "\n" << verified.out;
+      EXPECT_TRUE(std::regex_search(verified.out, std::regex("weights.text_with_image +ok"))) << verified.out;
+    }
+  }
+}
+
+// What an export of a preset takes is known without a checkpoint, to the byte.
+TEST(SynthCommand, DryRunOfAPresetIsThatOfItsCheckpoint) {
+  const test::TemporaryFolder folder;
+  const fs::path checkpoint = folder.path() / "qvl-tiny";
+  ASSERT_EQ(qvl({"synth", "--preset", "tiny", "--out", checkpoint, "--quiet"}).exit_code, 0);
+  const auto files = [](const test::ProgramResult& result) {
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return Json::parse(result.out)["files"];
+  };
+  const Json planned = files(qvl({"export", "--preset", "tiny", "--dry-run", "--json"}));
+  EXPECT_EQ(planned, files(qvl({"export", checkpoint, "--dry-run", "--json"})));
+  ASSERT_EQ(qvl({"export", checkpoint, "--out", folder.path() / "out", "--quiet"}).exit_code, 0);
+  for (const Json& file : planned)
+    EXPECT_EQ(fs::file_size(folder.path() / "out" / file["name"]), file["bytes"]) << file;
+}
+
+// Counted by hand: f16 weights of the decoder, f32 weights and tables of the vision encoder, aligned.
+TEST(SynthCommand, DryRunKnowsTheLargestSize) {
+  const auto result = qvl({"export", "--preset", "72b", "--dry-run", "--json", "--out", "/tmp"});
+  const Json estimate = Json::parse(result.out);
+  EXPECT_EQ(result.exit_code, estimate["disk"]["fits"] && estimate["memory"]["fits"] ? 0 : 4);
+  std::map<std::string, std::uint64_t> bytes;
+  for (const Json& file : estimate["files"]) bytes[file["name"]] = file["bytes"];
+  constexpr std::uint64_t kParameters = 72'705'679'360;  // of the decoder
+  const std::uint64_t text = bytes.at("qwen2_5_vl_72b_text_fp16.onnx_data");
+  EXPECT_GE(text, 2 * kParameters);
+  EXPECT_LT(text, 2 * kParameters + 4096 * 2000);
+  EXPECT_LT(estimate["memory"]["bytes"], std::uint64_t{512} << 20U);
+}
+
+TEST(SynthCommand, DryRunRefusesWhatDoesNotGoTogether) {
+  for (const std::vector<std::string>& options :
+       std::vector<std::vector<std::string>>{{"export", "--dry-run"},
+                                             {"export", "--preset", "tiny", "--out", "x"},
+                                             {"export", "--preset", "1b", "--dry-run"},
+                                             {"export", "folder", "--preset", "tiny", "--dry-run"},
+                                             {"export", test::demo_checkpoint()},
+                                             {"export", test::demo_checkpoint(), "--out", "x", "--json"}}) {
+    const auto result = qvl(options);
+    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+}
+
 TEST(SynthCommand, WrongUsageIsTwo) {
   const test::TemporaryFolder folder;
   const std::string out = folder.path() / "x";
@@ -47,6 +120,7 @@ TEST(SynthCommand, WrongUsageIsTwo) {
                                              {"--preset", "tiny", "--out", out, "--seed", "x"},
                                              {"--preset", "tiny", "--out", out, "--shards", "0"},
                                              {"--preset", "tiny", "--out", out, "--shards", "93"},
+                                             {"--preset", "tiny", "--out", out, "--layers", "99"},
                                              {"--preset", "tiny", "--out", out, "--threads", "-1"}}) {
     std::vector<std::string> arguments{"synth"};
     arguments.insert(arguments.end(), options.begin(), options.end());

@@ -87,10 +87,11 @@ TEST(StreamPlan, EveryTaskDependsOnEarlierOnes) {
   EXPECT_EQ(next_piece, plan.pieces.size());
 }
 
-// The largest tensors of the 72B, an untied head and a projection, and a head of absurd length; from float32 to
-// float32, by eight threads.
+// The largest tensors of the 72B, an untied head and a projection, and a head of absurd length; from float32
+// to float32, by eight threads.
 TEST(StreamPlan, BuffersStayBelowTheBarForTheLargestTensors) {
-  for (const Shape& shape : {Shape{8192, 152064}, Shape{8192, 29568}, Shape{29568, 8192}, Shape{192, 600000}}) {
+  for (const Shape& shape :
+       {Shape{8192, 152064}, Shape{8192, 29568}, Shape{29568, 8192}, Shape{192, 600000}}) {
     const std::vector<TensorReport> one{tensor(shape, DType::f32, DType::f32, Transform::transpose, 0)};
     const StreamPlan plan = plan_stream(one, one.front().size_bytes);
     EXPECT_LT(stream_buffer_bytes(plan, 8), 400 * kMiB) << to_string(shape);
