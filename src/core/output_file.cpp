@@ -110,7 +110,7 @@ void OutputFile::write_cached(std::uint64_t offset_bytes, std::span<const std::b
 
 std::size_t OutputFile::write_direct(std::uint64_t offset_bytes, std::span<const std::byte> bytes) {
   // A disk on which one thread waits longer is better served by the cache, which writes on after we are done.
-  constexpr std::uint64_t kSlowBytesPerSecond = 100'000'000;
+  constexpr std::uint64_t kSlowNsPerByte = 10;  // 100 MB/s
   constexpr std::uint64_t kProbeBytes = std::uint64_t{64} << 20U;
   const auto start = std::chrono::steady_clock::now();
   std::size_t done = 0;
@@ -129,7 +129,7 @@ std::size_t OutputFile::write_direct(std::uint64_t offset_bytes, std::span<const
   const std::chrono::nanoseconds spent = std::chrono::steady_clock::now() - start;
   const std::uint64_t all_bytes = direct_bytes_ += bytes.size();
   const std::uint64_t all_ns = direct_ns_ += static_cast<std::uint64_t>(spent.count());
-  if (all_bytes >= kProbeBytes && all_bytes / kSlowBytesPerSecond < all_ns / 1'000'000'000) direct_ = false;
+  if (all_bytes >= kProbeBytes && all_ns > all_bytes * kSlowNsPerByte) direct_ = false;
   return done;
 }
 

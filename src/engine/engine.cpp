@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/process_memory.h"
 #include "engine/model_folder.h"
 #include "engine/session_defaults.h"
 #include "engine/text_decoder.h"
@@ -108,13 +107,9 @@ std::vector<Tensor> Engine::State::encode_pictures(const Question& question, con
 }
 
 SessionOptions Engine::State::session_options(const std::string& artifact) const {
-  // While the copies are made, some pages of the file and the largest weight's original are there besides.
-  constexpr std::uint64_t kRoomInEighths = 9;
-  const std::uint64_t prepared_bytes = folder.f32_weights_bytes(artifact) / 8 * kRoomInEighths;
-  const auto available = available_memory_bytes();
-  const bool fits = !available || prepared_bytes <= *available;
-  return engine_session_options(provider, options.threads,
-                                options.low_memory || !fits ? Weights::mapped : Weights::prepared);
+  const Weights weights =
+      options.low_memory ? Weights::mapped : weights_that_fit(folder.f32_weights_bytes(artifact));
+  return engine_session_options(provider, options.threads, weights);
 }
 
 void Engine::State::load_decoder(bool with_pictures) {

@@ -1,6 +1,8 @@
 // How the engine loads models.
 #pragma once
 
+#include <cstdint>
+
 #include "runtime/session_options.h"
 
 namespace qvl {
@@ -9,6 +11,9 @@ namespace qvl {
 // takes longest, every run is fastest. mapped: the CPU provider reads them where they lie in the data file,
 // whose pages the system can drop; f16 ones are widened in every run. docs/performance.md has the figures.
 enum class Weights { prepared, mapped };
+
+// prepared where this machine has the memory for copies of weights that take so many bytes in f32.
+[[nodiscard]] Weights weights_that_fit(std::uint64_t f32_weights_bytes);
 
 // `threads` as in SessionOptions.
 [[nodiscard]] inline SessionOptions engine_session_options(Provider provider, int threads,

@@ -35,7 +35,7 @@ RgbImage gradient(PixelSize size, bool turned) {
 class RunChecks {
  public:
   RunChecks(Subject& subject, CheckList& checks)
-      : subject_(subject), checks_(checks), options_(session_options_of(subject.options)) {}
+      : subject_(subject), checks_(checks), options_(session_options_of(subject)) {}
 
   void run() {
     checks_.add("run.vision", [this] { return vision(); });

@@ -30,7 +30,7 @@ class StageChecks {
         goldens_(goldens),
         configs_(*subject.configs),
         order_(stage_order(configs_.model)),
-        options_(session_options_of(subject.options)),
+        options_(session_options_of(subject)),
         work_(goldens.cases.size()) {}
 
   void run() {

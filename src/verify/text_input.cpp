@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/convert.h"
+#include "engine/session_defaults.h"
 
 namespace qvl {
 namespace {
@@ -98,14 +99,18 @@ std::vector<OutputTensor> TextRunner::run(const TextBatch& batch, std::span<cons
   return session_.run(inputs, outputs, cancel_);
 }
 
-SessionOptions session_options_of(const VerifyOptions& options) {
+Provider provider_of(const VerifyOptions& options) {
   const auto provider = provider_from_name(options.provider);
   if (!provider) throw UsageError(fmt::format("provider \"{}\"; cpu or cuda can be had", options.provider));
-  SessionOptions session;
-  session.provider = *provider;
-  session.threads = options.threads;
-  session.memory_pattern = false;  // as in engine/engine.cpp
-  return session;
+  return *provider;
+}
+
+SessionOptions session_options_of(const Subject& subject) {
+  const VerifyOptions& options = subject.options;
+  std::uint64_t largest_bytes = 0;  // in f32
+  for (const SubjectArtifact& a : subject.artifacts)
+    largest_bytes = std::max(largest_bytes, a.manifest.data_bytes / size_bytes(a.dtype) * sizeof(float));
+  return engine_session_options(provider_of(options), options.threads, weights_that_fit(largest_bytes));
 }
 
 TokenIds plain_ids(const FolderConfigs& configs, std::size_t count, std::uint32_t seed) {

@@ -60,8 +60,11 @@ class TextRunner {
   std::int64_t image_token_;
 };
 
-// The engine's options for the provider and threads asked for. Throws UsageError for an unknown provider.
-[[nodiscard]] SessionOptions session_options_of(const VerifyOptions& options);
+// Throws UsageError when there is no such provider.
+[[nodiscard]] Provider provider_of(const VerifyOptions& options);
+
+// The engine's options for the provider and threads asked for, and for the folder's largest weights.
+[[nodiscard]] SessionOptions session_options_of(const Subject& subject);
 
 // `count` ids of ordinary tokens (not added ones, no pictures), the same at every call with the same seed.
 // Throws InputError when the tokenizer has none.

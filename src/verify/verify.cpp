@@ -14,7 +14,7 @@
 
 namespace qvl {
 Certificate verify_folder(const VerifyOptions& options) {
-  (void)session_options_of(options);  // a provider that does not exist is no result of hours of work
+  (void)provider_of(options);  // a provider that does not exist is no result of hours of work
   Subject subject = open_subject(options);
   CheckList checks;
   check_files(subject, checks);
