@@ -49,8 +49,11 @@ function(qvl_test name)
   foreach(layer ${ARG_LAYERS})
     target_link_libraries(test_${name} PRIVATE qvl_${layer})
   endforeach()
+  # The tests' own code need not be fast: a third to a half of its compile time is saved.
   if(QVL_SANITIZE)
-    target_compile_options(test_${name} PRIVATE -O0) # the tests' own code: half the compile time
+    target_compile_options(test_${name} PRIVATE -O0)
+  elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_options(test_${name} PRIVATE -O1)
   endif()
   if(ARG_LABEL STREQUAL "unit")
     add_dependencies(unit_tests test_${name})
