@@ -35,6 +35,7 @@ while ((killed < times)); do
     rm -rf "$folder"
     continue
   fi
+  ((code == 137)) || { echo "kill_export: the export failed by itself (exit code $code)" >&2 && exit 1; }
   killed=$((killed + 1))
   echo "$killed: killed after $moment s, $(wc -w <<<"$visible") files visible"
   if [[ -n $visible ]]; then

@@ -59,7 +59,7 @@ std::optional<std::uint64_t> left_in_control_group() {
     const auto used = number_in(folder + (unified ? "/memory.current" : "/memory.usage_in_bytes"));
     if (!limit || !used) continue;
     const auto cache =
-        value_of(folder + "/memory.stat", unified ? "inactive_file" : "total_inactive_file", 1);
+        value_of(text_of(folder + "/memory.stat"), unified ? "inactive_file" : "total_inactive_file", 1);
     const std::uint64_t held = *used - std::min(*used, cache.value_or(0));
     const std::uint64_t left = *limit - std::min(*limit, held);
     least = std::min(left, least.value_or(left));

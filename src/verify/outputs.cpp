@@ -4,7 +4,10 @@
 #include <cmath>
 #include <limits>
 
+#include <fmt/format.h>
+
 #include "core/convert.h"
+#include "qvl/error.h"
 
 namespace qvl {
 
@@ -18,6 +21,11 @@ std::vector<float> rows_of(const TensorView& tensor, std::int64_t width, std::sp
   const auto count = static_cast<std::size_t>(width);
   const std::size_t row_bytes = count * size_bytes(tensor.dtype);
   std::vector<float> values(rows.size() * count);
+  const auto there = static_cast<std::int64_t>(row_bytes == 0 ? 0 : tensor.bytes.size() / row_bytes);
+  for (const std::int64_t row : rows) {
+    if (row < 0 || row >= there)
+      throw InputError(fmt::format("it gives {} rows of {}; row {} is wanted", there, width, row));
+  }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     convert(tensor.dtype, tensor.bytes.subspan(static_cast<std::size_t>(rows[i]) * row_bytes, row_bytes),
             DType::f32, std::as_writable_bytes(std::span(values).subspan(i * count, count)));

@@ -80,6 +80,10 @@ std::vector<WeightTask> tasks_of(const SubjectArtifact& artifact, const TensorTa
     if (row.part != part) continue;
     const TensorReport* report = report_of(artifact.manifest, row.name);
     if (report == nullptr) throw InputError(fmt::format("it has no tensor {}", row.name));
+    // Not believed of the manifest: a square weight would pass in either layout.
+    if (report->transform != row.transform) {
+      throw InputError(fmt::format("the manifest states another transform of {} than the model's", row.name));
+    }
     tasks.push_back({report, nullptr});
   }
   return tasks;
