@@ -161,11 +161,6 @@ const std::vector<ModelProbe::External>& ModelProbe::external_tensors() const no
   return state_->external;
 }
 
-std::string ModelProbe::producer() const {
-  const onnx::ModelProto& model = state_->model;
-  return model.producer_name() + (model.producer_version().empty() ? "" : " " + model.producer_version());
-}
-
 const ModelProbe::Node* ModelProbe::maker_of(std::string_view value) const {
   const auto found = state_->maker.find(value);
   return found == state_->maker.end() ? nullptr : &state_->nodes[found->second];

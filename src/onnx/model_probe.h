@@ -43,7 +43,6 @@ class ModelProbe {
 
   // In the file's order.
   [[nodiscard]] const std::vector<External>& external_tensors() const noexcept;
-  [[nodiscard]] std::string producer() const;  // "qvl 0.1.0"
 
   // The node whose result the value is; null when there is none (an input, an initializer, no value at all).
   [[nodiscard]] const Node* maker_of(std::string_view value) const;

@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <future>
 
 #include "core/json_text.h"
+#include "core/parallel.h"
 #include "core/sha256.h"
 #include "exporter/artifact_names.h"
 #include "qwen25vl/picture_input.h"
@@ -74,15 +73,9 @@ std::vector<HashedFile> files_to_hash(const Subject& subject) {
 
 // Hashing is bound by the processor, reading by the disk: two at a time.
 void hash_all(std::vector<HashedFile>& files, const CancelToken* cancel, SharedProgress& progress) {
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (std::size_t i = next++; i < files.size(); i = next++) {
-      files[i].found = sha256_of_file(files[i].place, cancel, [&](std::uint64_t n) { progress.advance(n); });
-    }
-  };
-  std::future<void> other = std::async(std::launch::async, work);
-  work();
-  other.get();
+  parallel_for(files.size(), 2, cancel, [&](std::size_t i, unsigned) {
+    files[i].found = sha256_of_file(files[i].place, cancel, [&](std::uint64_t n) { progress.advance(n); });
+  });
 }
 
 // The checkpoint's files that lie in the folder too must be the same; how many there are.

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 
+#include "core/parallel.h"
 #include "exporter/artifact_names.h"
 #include "exporter/fingerprint.h"
 #include "verify/weight_compare.h"
@@ -35,9 +35,7 @@ Check compare(const Subject& subject, const SubjectArtifact& artifact, const std
   for (const WeightTask& task : tasks) bytes += task.report->size_bytes;
   progress.begin(stage, bytes);
   WeightCompareOptions options;
-  const int wanted = subject.options.threads > 0 ? subject.options.threads
-                                                 : static_cast<int>(std::thread::hardware_concurrency());
-  options.threads = std::clamp(wanted, 1, kMostThreads);
+  options.threads = std::min(static_cast<int>(worker_count(subject.options.threads)), kMostThreads);
   options.stop_at_first = stop_at_first;
   options.cancel = subject.options.cancel;
   options.progress = &progress;

@@ -6,13 +6,12 @@
 #include <atomic>
 #include <bit>
 #include <cstring>
-#include <exception>
-#include <future>
-#include <mutex>
+#include <vector>
 
 #include "core/convert.h"
 #include "core/half.h"
 #include "core/mapped_file.h"
+#include "core/parallel.h"
 
 namespace qvl {
 namespace {
@@ -123,12 +122,11 @@ class Comparer {
       : data_(data_file), tasks_(tasks), checkpoint_(checkpoint), options_(options), lines_(tasks.size()) {}
 
   WeightComparison run() {
-    std::vector<std::future<void>> others;
-    for (int i = 1; i < options_.threads; ++i)
-      others.push_back(std::async(std::launch::async, [this] { work(); }));
-    work();
-    for (std::future<void>& other : others) other.get();
-    if (failure_) std::rethrow_exception(failure_);
+    const auto workers = static_cast<unsigned>(options_.threads);
+    std::vector<Buffers> buffers(workers);
+    parallel_for(tasks_.size(), workers, options_.cancel, [&](std::size_t task, unsigned worker) {
+      if (!stopped_) compare(task, buffers[worker]);
+    });
     WeightComparison result;
     result.tensors = tensors_;
     result.bytes = bytes_;
@@ -145,20 +143,11 @@ class Comparer {
     std::vector<std::byte> found;
   };
 
-  void work() noexcept {
-    try {
-      Buffers buffers;
-      for (std::size_t i = next_++; i < tasks_.size(); i = next_++) {
-        lines_[i] = tasks_[i].constant != nullptr ? constant(tasks_[i], buffers) : weight(tasks_[i], buffers);
-        ++tensors_;
-        bytes_ += tasks_[i].report->size_bytes;
-        if (!lines_[i].empty() && options_.stop_at_first) next_ = tasks_.size();
-      }
-    } catch (...) {
-      const std::lock_guard lock(mutex_);
-      if (!failure_) failure_ = std::current_exception();
-      next_ = tasks_.size();
-    }
+  void compare(std::size_t i, Buffers& buffers) {
+    lines_[i] = tasks_[i].constant != nullptr ? constant(tasks_[i], buffers) : weight(tasks_[i], buffers);
+    ++tensors_;
+    bytes_ += tasks_[i].report->size_bytes;
+    if (!lines_[i].empty() && options_.stop_at_first) stopped_ = true;
   }
 
   void done(std::uint64_t bytes) const {
@@ -304,11 +293,9 @@ class Comparer {
   const Checkpoint* checkpoint_;
   const WeightCompareOptions& options_;
   std::vector<std::string> lines_;  // by task; empty: nothing is wrong
-  std::atomic<std::size_t> next_{0};
+  std::atomic<bool> stopped_{false};
   std::atomic<std::uint64_t> tensors_{0};
   std::atomic<std::uint64_t> bytes_{0};
-  std::mutex mutex_;
-  std::exception_ptr failure_;
 };
 
 }  // namespace
