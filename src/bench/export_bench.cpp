@@ -13,26 +13,15 @@
 #include <utility>
 
 #include "bench/child_process.h"
-#include "checkpoint/checkpoint.h"
 #include "core/output_file.h"
 #include "core/staging_folder.h"
 #include "exporter/artifact_names.h"
-#include "onnx/onnx_model.h"
 #include "qvl/error.h"
-#include "qwen25vl/tensor_table.h"
 
 namespace qvl {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The bytes of graphs and configs, at most; what is asked of the disk besides the data files.
-constexpr std::uint64_t kSmallFilesBytes = std::uint64_t{32} << 20U;
-
-std::vector<Artifact> artifacts_of(const ExportOptions& options) {
-  if (!options.only.empty()) return options.only;
-  return {Artifact::vision, Artifact::text, Artifact::text_with_image};
-}
 
 // A child's exit code as the exception that stands for it (README.md, "Exit codes").
 void check_exit(const ChildResult& result, const std::string& what) {
@@ -79,7 +68,9 @@ class ExportBench {
     check_runs(options.runs);
     const fs::path checkpoint = fs::weakly_canonical(options.export_options.checkpoint);
     result_.folder = options.folder.empty() ? checkpoint.parent_path() : fs::absolute(options.folder);
-    data_bytes_ = export_data_bytes(options.export_options);
+    ExportOptions planned = options.export_options;
+    planned.force = true;  // it goes into a folder of its own
+    disk_bytes_ = estimate_export(planned).disk_bytes;
     const auto copy = find_program("cp");
     if (!copy) throw MachineError("there is no program cp in PATH; exports are compared with it");
     copy_ = {copy->string()};
@@ -105,7 +96,7 @@ class ExportBench {
 
  private:
   void require_space() const {
-    const std::uint64_t needed = 2 * (data_bytes_ + kSmallFilesBytes);
+    const std::uint64_t needed = 2 * disk_bytes_;
     std::error_code error;
     const fs::space_info space = fs::space(scratch_, error);
     if (error || space.available >= needed) return;
@@ -178,7 +169,7 @@ class ExportBench {
     return measure_limits({.seconds = options_.limits_seconds,
                            .disk = true,
                            .disk_folder = scratch_,
-                           .disk_bytes = result_.bytes > 0 ? result_.bytes : data_bytes_,
+                           .disk_bytes = result_.bytes > 0 ? result_.bytes : disk_bytes_,
                            .progress = options_.runs.progress,
                            .cancel = options_.runs.cancel});
   }
@@ -186,39 +177,11 @@ class ExportBench {
   const ExportBenchOptions& options_;
   ExportBenchResult result_;
   fs::path scratch_;
-  std::uint64_t data_bytes_ = 0;
+  std::uint64_t disk_bytes_ = 0;
   std::vector<std::string> copy_;
 };
 
 }  // namespace
-
-std::uint64_t export_data_bytes(const ExportOptions& options) {
-  const Checkpoint checkpoint = Checkpoint::open(options.checkpoint);
-  const TensorTable table(checkpoint.config());
-  table.require_match(checkpoint);
-  const auto bytes_of = [&](ModelPart part, DType dtype) {
-    constexpr std::uint64_t kAlign = OnnxModel::kAlignmentBytes;
-    std::uint64_t bytes = 0;
-    for (const TensorRow& row : table.rows()) {
-      if (row.part != part) continue;
-      const std::uint64_t size =
-          static_cast<std::uint64_t>(element_count(row.shape).value_or(0)) * size_bytes(dtype);
-      bytes += (size + kAlign - 1) / kAlign * kAlign;
-    }
-    return bytes;
-  };
-  std::uint64_t bytes = 0;
-  std::uint64_t texts = 0;
-  for (const Artifact artifact : artifacts_of(options)) {
-    if (artifact == Artifact::vision) {
-      bytes += bytes_of(ModelPart::vision, DType::f32);
-    } else {
-      ++texts;
-    }
-  }
-  const std::uint64_t text = bytes_of(ModelPart::text, options.text_in_f32 ? DType::f32 : DType::f16);
-  return bytes + text * (options.copy_data ? texts : std::min<std::uint64_t>(texts, 1));
-}
 
 ExportBenchResult bench_export(const ExportBenchOptions& options) { return ExportBench(options).run(); }
 

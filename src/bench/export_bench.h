@@ -46,8 +46,4 @@ struct ExportBenchResult {
 // Interrupted; the hidden folder is gone afterwards in every case.
 [[nodiscard]] ExportBenchResult bench_export(const ExportBenchOptions& options);
 
-// Bytes of the data files that an export writes, without the graphs and configs (some MB). Throws InputError
-// for a broken checkpoint.
-[[nodiscard]] std::uint64_t export_data_bytes(const ExportOptions& options);
-
 }  // namespace qvl

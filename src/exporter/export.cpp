@@ -35,13 +35,13 @@ class Export {
     refuse_existing();
   }
 
-  [[nodiscard]] ExportEstimate estimate() const { return plan_.estimate(); }
+  [[nodiscard]] ExportEstimate estimate() const { return plan_.estimate(plan_.manifest()); }
 
   ExportResult run() {
     StagingFolder staging(options_.out);  // first, since it removes what a killed run left
     staging_ = &staging;
-    require_room();
     Manifest manifest = plan_.manifest();
+    require_room(manifest);
     for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) write_artifact(i, manifest);
     copy_configs();
     publish(manifest);
@@ -93,8 +93,8 @@ class Export {
     throw InputError(fmt::format("{} is there already; --force replaces it", (options_.out / file).string()));
   }
 
-  void require_room() const {
-    const ExportEstimate needed = plan_.estimate();
+  void require_room(const Manifest& planned) const {
+    const ExportEstimate needed = plan_.estimate(planned);
     if (needed.fits()) return;
     throw MachineError(fmt::format("the export does not fit; free some {} or choose another place\n{}",
                                    needed.disk_fits() ? "memory" : "space", to_table(needed)));
@@ -199,7 +199,8 @@ ExportResult export_checkpoint(const ExportOptions& options) { return Export(opt
 
 ExportEstimate estimate_export(const ExportOptions& options) {
   if (options.preset.empty()) return Export(options).estimate();
-  return ExportPlan(options, source_from_preset(options.preset)).estimate();
+  const ExportPlan plan(options, source_from_preset(options.preset));
+  return plan.estimate(plan.manifest());
 }
 
 }  // namespace qvl

@@ -121,9 +121,8 @@ Manifest ExportPlan::manifest() const {
   return manifest;
 }
 
-ExportEstimate ExportPlan::estimate() const {
+ExportEstimate ExportPlan::estimate(const Manifest& planned) const {
   ExportEstimate estimate;
-  const Manifest planned = manifest();
   for (std::size_t i = 0; i < artifacts_.size(); ++i) {
     const ManifestArtifact& a = planned.artifacts[i];
     estimate.files.push_back({a.file, a.file_bytes, ""});

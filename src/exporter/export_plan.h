@@ -34,8 +34,8 @@ class ExportPlan {
 
   // As it will be, but for checksums (placeholders of their length) and conversion statistics (none).
   [[nodiscard]] Manifest manifest() const;
-  // Sizes of all files, and what this machine has for them.
-  [[nodiscard]] ExportEstimate estimate() const;
+  // Sizes of all files of manifest(), and what this machine has for them.
+  [[nodiscard]] ExportEstimate estimate(const Manifest& planned) const;
 
  private:
   [[nodiscard]] OnnxModel build(Artifact artifact) const;

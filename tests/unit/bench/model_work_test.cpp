@@ -63,29 +63,5 @@ TEST(ModelWork, Text) {
   }
 }
 
-// What `qvl bench export` asks of the disk before it begins is what the export writes.
-TEST(ExportDataBytes, AreThoseOfTheDataFiles) {
-  const test::TemporaryFolder folder;
-  ExportOptions options;
-  options.checkpoint = test::data("checkpoints/tiny-tied");
-  options.image_width_pixels = options.image_height_pixels = 28;
-  for (const bool copies : {false, true}) {
-    options.out = folder.path() / (copies ? "copies" : "links");
-    options.copy_data = copies;
-    std::uint64_t written = 0;
-    for (const ExportedArtifact& a : export_checkpoint(options).artifacts) {
-      if (copies || a.artifact != Artifact::text_with_image) written += a.size_bytes;
-    }
-    const std::uint64_t estimate = export_data_bytes(options);
-    EXPECT_GE(estimate + 65536, written);  // small constants of the graphs come on top
-    EXPECT_LE(estimate, written + 65536);
-  }
-  const std::uint64_t all = export_data_bytes(options);
-  options.only = {Artifact::text};
-  EXPECT_LT(export_data_bytes(options), all);
-  options.checkpoint = "/none";
-  EXPECT_THROW((void)export_data_bytes(options), InputError);
-}
-
 }  // namespace
 }  // namespace qvl
