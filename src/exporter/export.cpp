@@ -115,7 +115,7 @@ class Export {
       entry.tensors = twin.tensors;
       entry.data_sha256 = twin.data_sha256;
     } else {
-      WrittenData written = write_external_data(plan.model, checkpoint_, plan_.table(), data,
+      WrittenData written = write_external_data(plan.model, checkpoint_, std::move(entry.tensors), data,
                                                 {options_.threads, options_.progress, options_.cancel, {}});
       entry.tensors = std::move(written.tensors);
       entry.data_sha256 = std::move(written.sha256);

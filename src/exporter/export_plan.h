@@ -29,7 +29,6 @@ class ExportPlan {
   ExportPlan(const ExportOptions& options, ExportSource source);
 
   [[nodiscard]] const ExportSource& source() const noexcept { return source_; }
-  [[nodiscard]] const TensorTable& table() const noexcept { return table_; }
   [[nodiscard]] const std::vector<PlannedArtifact>& artifacts() const noexcept { return artifacts_; }
 
   // As it will be, but for checksums (placeholders of their length) and conversion statistics (none).

@@ -11,6 +11,7 @@
 #include <semaphore>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "core/output_file.h"
 #include "core/parallel.h"
@@ -52,13 +53,13 @@ constexpr unsigned kWaitingThreads = 2;
 
 class Streamer {
  public:
-  Streamer(const OnnxModel& model, const Checkpoint& checkpoint, const TensorTable& table,
+  Streamer(const OnnxModel& model, const Checkpoint& checkpoint, std::vector<TensorReport> tensors,
            const std::filesystem::path& place, const WeightStreamOptions& options)
       : tensors_(model.external_tensors()),
         checkpoint_(checkpoint),
         options_(options),
         file_(place, OutputFile::Cache::bypass),
-        reports_(planned_tensors(model, table, source_lookup(checkpoint))),
+        reports_(std::move(tensors)),
         plan_(plan_stream(reports_, model.external_size_bytes(), options.limits)),
         threads_(worker_count(options.threads)),
         at_work_(static_cast<std::ptrdiff_t>(threads_)),
@@ -257,9 +258,9 @@ std::uint64_t stream_buffer_bytes(const StreamPlan& plan, int wanted_threads) {
 }
 
 WrittenData write_external_data(const OnnxModel& model, const Checkpoint& checkpoint,
-                                const TensorTable& table, const std::filesystem::path& place,
+                                std::vector<TensorReport> tensors, const std::filesystem::path& place,
                                 const WeightStreamOptions& options) {
-  return Streamer(model, checkpoint, table, place, options).run();
+  return Streamer(model, checkpoint, std::move(tensors), place, options).run();
 }
 
 }  // namespace qvl

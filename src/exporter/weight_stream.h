@@ -33,10 +33,10 @@ struct WeightStreamOptions {
 [[nodiscard]] SourceLookup source_lookup(const Checkpoint& checkpoint);
 
 // Writes every external tensor of `model` to `place`, transposed and converted in pieces by a few threads
-// that share the work on each tensor. Resident at a time is stream_buffer_bytes, whatever the model's size.
-// Throws as OutputFile does, and Interrupted.
+// that share the work on each tensor; `tensors` are the model's planned_tensors(). Resident at a time is
+// stream_buffer_bytes, whatever the model's size. Throws as OutputFile does, and Interrupted.
 WrittenData write_external_data(const OnnxModel& model, const Checkpoint& checkpoint,
-                                const TensorTable& table, const std::filesystem::path& place,
+                                std::vector<TensorReport> tensors, const std::filesystem::path& place,
                                 const WeightStreamOptions& options);
 
 }  // namespace qvl

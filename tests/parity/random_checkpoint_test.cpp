@@ -93,7 +93,8 @@ TEST_F(RandomCheckpoint, HiddenStatesOfTheVisionEncoderKeepTheirSize) {
   options.output_blocks = true;
   const OnnxModel model = build_vision_graph(model_files.config(), table, options);
   model.save(folder_->path() / "v.onnx", "v.onnx_data");
-  write_external_data(model, model_files, table, folder_->path() / "v.onnx_data", {});
+  write_external_data(model, model_files, planned_tensors(model, table, source_lookup(model_files)),
+                      folder_->path() / "v.onnx_data", {});
   const Session session(folder_->path() / "v.onnx");
   const Tensor pixels = test::pixel_values(kPicture, kWidth, kHeight);
   for (const OutputTensor& output : session.run({{"pixel_values", pixels.view()}})) {

@@ -45,7 +45,8 @@ TEST_P(Stages, HiddenStatesAfterEveryBlock) {
   const OnnxModel model = build_vision_graph(checkpoint.config(), table, options);
   const test::TemporaryFolder folder;
   model.save(folder.path() / "v.onnx", "v.onnx_data");
-  write_external_data(model, checkpoint, table, folder.path() / "v.onnx_data", {});
+  write_external_data(model, checkpoint, planned_tensors(model, table, source_lookup(checkpoint)),
+                      folder.path() / "v.onnx_data", {});
   const Session session(folder.path() / "v.onnx");
   const Tensor pixels = test::pixel_values("photo-252x420.png", kWidth, kHeight);
 

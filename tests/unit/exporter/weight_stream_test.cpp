@@ -33,8 +33,9 @@ void expect_streamed(const std::filesystem::path& folder, DType dtype, int threa
   const OnnxModel model = build_text_graph(checkpoint.config(), table, options);
   const test::TemporaryFolder out;
   CountingProgress progress;
-  const auto [reports, sha256] = write_external_data(model, checkpoint, table, out.path() / "data",
-                                                     {threads, &progress, nullptr, limits});
+  const auto [reports, sha256] =
+      write_external_data(model, checkpoint, planned_tensors(model, table, source_lookup(checkpoint)),
+                          out.path() / "data", {threads, &progress, nullptr, limits});
   EXPECT_EQ(sha256, sha256_of_file(out.path() / "data"));
   const std::string bytes = test::read_file(out.path() / "data");
   ASSERT_EQ(bytes.size(), model.external_size_bytes());
@@ -89,8 +90,10 @@ TEST(WeightStream, StopsWhenCancelledAndLeavesNothing) {
   const test::TemporaryFolder out;
   CancelToken cancel;
   cancel.cancel();
-  EXPECT_THROW(write_external_data(model, checkpoint, table, out.path() / "data", {2, nullptr, &cancel, {}}),
-               Interrupted);
+  EXPECT_THROW(
+      write_external_data(model, checkpoint, planned_tensors(model, table, source_lookup(checkpoint)),
+                          out.path() / "data", {2, nullptr, &cancel, {}}),
+      Interrupted);
   EXPECT_TRUE(std::filesystem::is_empty(out.path()));
 }
 
@@ -104,7 +107,8 @@ TEST(WeightStream, StopsWhenTheCheckpointCannotBeRead) {
   const OnnxModel model = build_text_graph(checkpoint.config(), table, {});
   std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
   EXPECT_THROW(
-      write_external_data(model, checkpoint, table, folder.path() / "data", {3, nullptr, nullptr, {}}),
+      write_external_data(model, checkpoint, planned_tensors(model, table, source_lookup(checkpoint)),
+                          folder.path() / "data", {3, nullptr, nullptr, {}}),
       InputError);
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "data"));
 }
