@@ -51,20 +51,12 @@ struct CommonArguments {
 struct ExportArguments {
   CommonArguments common;
   ExportBenchOptions options;
-  std::string image_size = "672";
-  std::string mask_type = "int64";
-  std::string text_dtype = "f16";
-  std::vector<std::string> only;
+  ArtifactArguments artifacts;
 };
 
 void run_export(ExportArguments& arguments) {
   ExportOptions& options = arguments.options.export_options;
-  const PixelSize size = parse_image_size(arguments.image_size);
-  options.image_width_pixels = size.width;
-  options.image_height_pixels = size.height;
-  options.only = parse_artifacts(arguments.only);
-  options.mask_type = arguments.mask_type == "bool" ? MaskType::boolean : MaskType::int64;
-  options.text_in_f32 = arguments.text_dtype == "f32";
+  arguments.artifacts.apply_to(options);
   arguments.options.runs = arguments.common.start();
   arguments.options.limits_seconds = arguments.common.limits_seconds;
   report_export(arguments.options, bench_export(arguments.options), arguments.common.format());
@@ -79,16 +71,7 @@ void add_bench_export(CLI::App& bench) {
   command->add_option(
       "--out", arguments->options.folder,
       "Where to write, in a hidden folder that is removed again (default: beside the checkpoint)");
-  command->add_option("--only", arguments->only, "Some of the artifacts: vision,text,text_with_image")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command->add_option("--image-size", arguments->image_size, "As of qvl export")->capture_default_str();
-  command->add_option("--mask-type", arguments->mask_type, "As of qvl export")
-      ->check(CLI::IsMember({"int64", "bool"}))
-      ->capture_default_str();
-  command->add_option("--text-dtype", arguments->text_dtype, "As of qvl export")
-      ->check(CLI::IsMember({"f16", "f32"}))
-      ->capture_default_str();
+  arguments->artifacts.add_to(*command);
   command->add_flag("--copy-data", options.copy_data, "As of qvl export");
   command->add_option("--threads", options.threads, "As of qvl export")->check(CLI::NonNegativeNumber);
   arguments->common.add_to(*command);

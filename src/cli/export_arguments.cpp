@@ -18,14 +18,6 @@ std::int64_t pixels(std::string_view text, std::string_view whole) {
   return value;
 }
 
-}  // namespace
-
-PixelSize parse_image_size(const std::string& text) {
-  const std::size_t x = text.find('x');
-  const std::int64_t width = pixels(std::string_view(text).substr(0, x), text);
-  return {x == std::string::npos ? width : pixels(std::string_view(text).substr(x + 1), text), width};
-}
-
 std::vector<Artifact> parse_artifacts(const std::vector<std::string>& names) {
   std::vector<Artifact> artifacts;
   for (const std::string& name : names) {
@@ -40,6 +32,37 @@ std::vector<Artifact> parse_artifacts(const std::vector<std::string>& names) {
     }
   }
   return artifacts;
+}
+
+}  // namespace
+
+PixelSize parse_image_size(const std::string& text) {
+  const std::size_t x = text.find('x');
+  const std::int64_t width = pixels(std::string_view(text).substr(0, x), text);
+  return {x == std::string::npos ? width : pixels(std::string_view(text).substr(x + 1), text), width};
+}
+
+void ArtifactArguments::add_to(CLI::App& command) {
+  command
+      .add_option("--image-size", image_size,
+                  "Fixed picture size in pixels: a side or WIDTHxHEIGHT, multiples of 28")
+      ->capture_default_str();
+  command.add_option("--mask-type", mask_type, "Type of attention_mask")
+      ->check(CLI::IsMember({"int64", "bool"}))
+      ->capture_default_str();
+  command.add_option("--text-dtype", text_dtype, "Type of the text artifacts; f32 names them …_fp32.onnx")
+      ->check(CLI::IsMember({"f16", "f32"}))
+      ->capture_default_str();
+  command.add_option("--only", only, "Some of the artifacts: vision,text,text_with_image")->delimiter(',');
+}
+
+void ArtifactArguments::apply_to(ExportOptions& options) const {
+  const PixelSize size = parse_image_size(image_size);
+  options.image_width_pixels = size.width;
+  options.image_height_pixels = size.height;
+  options.only = parse_artifacts(only);
+  options.mask_type = mask_type == "bool" ? MaskType::boolean : MaskType::int64;
+  options.text_in_f32 = text_dtype == "f32";
 }
 
 }  // namespace qvl::cli

@@ -4,15 +4,26 @@
 #include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
+
 #include "image/pixel_size.h"
 #include "qvl/export.h"
 
 namespace qvl::cli {
 
+// What is made of a checkpoint: --image-size, --mask-type, --text-dtype and --only.
+struct ArtifactArguments {
+  std::string image_size = "672";
+  std::string mask_type = "int64";
+  std::string text_dtype = "f16";
+  std::vector<std::string> only;
+
+  void add_to(CLI::App& command);
+  // Throws UsageError for values that cannot be.
+  void apply_to(ExportOptions& options) const;
+};
+
 // "672" (both sides) or "252x420" (width, height) in pixels. Throws UsageError.
 [[nodiscard]] PixelSize parse_image_size(const std::string& text);
-
-// "vision", "text", "text_with_image". Throws UsageError.
-[[nodiscard]] std::vector<Artifact> parse_artifacts(const std::vector<std::string>& names);
 
 }  // namespace qvl::cli

@@ -19,10 +19,7 @@ using OrderedJson = nlohmann::ordered_json;
 struct Arguments {
   ExportOptions options;
   std::string set = "reference";
-  std::string image_size = "672";
-  std::string mask_type = "int64";
-  std::string text_dtype = "f16";
-  std::vector<std::string> only;
+  ArtifactArguments artifacts;
   bool dry_run = false;
   bool json = false;
   bool quiet = false;
@@ -55,12 +52,7 @@ void estimate(const Arguments& arguments) {
 
 void run(Arguments& arguments) {
   ExportOptions& options = arguments.options;
-  const PixelSize size = parse_image_size(arguments.image_size);
-  options.image_width_pixels = size.width;
-  options.image_height_pixels = size.height;
-  options.only = parse_artifacts(arguments.only);
-  options.mask_type = arguments.mask_type == "bool" ? MaskType::boolean : MaskType::int64;
-  options.text_in_f32 = arguments.text_dtype == "f32";
+  arguments.artifacts.apply_to(options);
   if (options.checkpoint.empty() == options.preset.empty()) {
     throw UsageError("name a checkpoint folder, or a --preset with --dry-run, and not both");
   }
@@ -103,23 +95,10 @@ void add_export(CLI::App& app) {
   command->add_option("--set", arguments->set, "Which set of artifacts")
       ->check(CLI::IsMember({"reference"}))
       ->capture_default_str();
-  command
-      ->add_option("--image-size", arguments->image_size,
-                   "Fixed picture size in pixels: a side or WIDTHxHEIGHT, multiples of 28")
-      ->capture_default_str();
-  command->add_option("--mask-type", arguments->mask_type, "Type of attention_mask")
-      ->check(CLI::IsMember({"int64", "bool"}))
-      ->capture_default_str();
-  command
-      ->add_option("--text-dtype", arguments->text_dtype,
-                   "Type of the text artifacts; f32 names them …_fp32.onnx")
-      ->check(CLI::IsMember({"f16", "f32"}))
-      ->capture_default_str();
+  arguments->artifacts.add_to(*command);
   command->add_option(
       "--stem", arguments->options.stem,
       "First part of file names (default: qwen2_5_vl_3b etc., or the checkpoint folder's name)");
-  command->add_option("--only", arguments->only, "Some of the artifacts: vision,text,text_with_image")
-      ->delimiter(',');
   command
       ->add_option("--threads", arguments->options.threads, "Threads (0: one per processor; at most 8 work)")
       ->check(CLI::NonNegativeNumber);
