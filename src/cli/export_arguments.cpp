@@ -42,7 +42,7 @@ PixelSize parse_image_size(const std::string& text) {
   return {x == std::string::npos ? width : pixels(std::string_view(text).substr(x + 1), text), width};
 }
 
-void ArtifactArguments::add_to(CLI::App& command) {
+CLI::Option* ArtifactArguments::add_to(CLI::App& command) {
   command
       .add_option("--image-size", image_size,
                   "Fixed picture size in pixels: a side or WIDTHxHEIGHT, multiples of 28")
@@ -53,7 +53,8 @@ void ArtifactArguments::add_to(CLI::App& command) {
   command.add_option("--text-dtype", text_dtype, "Type of the text artifacts; f32 names them …_fp32.onnx")
       ->check(CLI::IsMember({"f16", "f32"}))
       ->capture_default_str();
-  command.add_option("--only", only, "Some of the artifacts: vision,text,text_with_image")->delimiter(',');
+  return command.add_option("--only", only, "Some of the artifacts: vision,text,text_with_image")
+      ->delimiter(',');
 }
 
 void ArtifactArguments::apply_to(ExportOptions& options) const {

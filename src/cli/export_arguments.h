@@ -18,7 +18,8 @@ struct ArtifactArguments {
   std::string text_dtype = "f16";
   std::vector<std::string> only;
 
-  void add_to(CLI::App& command);
+  // Returns the option --only, which takes all words that follow it unless it is told not to.
+  CLI::Option* add_to(CLI::App& command);
   // Throws UsageError for values that cannot be.
   void apply_to(ExportOptions& options) const;
 };
