@@ -1,0 +1,161 @@
+// Which units of a model break when they are quantized, measured on the ONNX files themselves.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qvl/error.h"
+#include "qvl/progress.h"
+
+namespace qvl {
+
+// exact: every candidate is replayed to the model's output. fast: errors at the end of the unit's block times
+// a noise gain per block, which a few replays give. automatic: fast for all, exact for the worst and the
+// undecided.
+enum class Method { exact, fast, automatic };
+
+// What orders the units. kl and mse are measured at the output; the others are baselines to compare with,
+// which run no replay: NNCF's mean activation variance, the weight's own squared error, chance.
+enum class Criterion { kl, mse, nncf_mean_variance, weight_mse, random };
+
+// Which part of the work this process does: the units whose number (in the model's order) leaves `index` when
+// divided by `count`.
+struct Shard {
+  int index = 0;  // 0 to count - 1
+  int count = 1;
+};
+
+struct SensitivityOptions {
+  std::filesystem::path model;  // an ONNX file, or a model folder written by export_checkpoint
+  std::filesystem::path data;  // a JSONL file of chats, or a folder with one safetensors or npz file a sample
+  std::vector<std::string> formats;  // "int8", "int8:64", "int4:32", "int8-dynamic", "int8-static"
+  std::string calibrate = "minmax";  // of int8-static: "minmax", "percentile:99.99", "entropy"
+  std::filesystem::path report;      // folder for report.*, and for measurements.sqlite
+  std::string units = "*";           // names with * and ?, several with commas, ! before those to leave out
+  int samples = 0;                   // the first so many; 0: all
+  std::uint64_t memory_bytes = 0;    // the process stays below; 0: what is available
+  int threads = 0;                   // 0: one per processor
+  Method method = Method::automatic;
+  bool direction_in = true;             // only this unit quantized
+  bool direction_out = false;           // all but this unit quantized
+  Criterion criterion = Criterion::kl;  // falls back to mse where the model gives no logits
+  Shard shard;
+  Progress* progress = nullptr;         // may be null; must outlive the call; counts measurements, not bytes
+  const CancelToken* cancel = nullptr;  // may be null; must outlive the call
+};
+
+// At the unit's own output, over all samples.
+struct LocalError {
+  double relative_error = 0;  // norm of the difference / norm of the unquantized output
+  double sqnr_db = 0;         // -20 log10 of it
+  double cosine = 0;
+  // Of the rows that belong to picture tokens and to text tokens, where tokens are known.
+  std::optional<double> picture_relative_error;
+  std::optional<double> text_relative_error;
+};
+
+// At the model's first output. What needs logits (kl and what follows) is there when that is what it gives.
+struct OutputError {
+  double mse = 0;  // mean over samples and all elements
+  // Kullback-Leibler divergence of the next token's distribution, unquantized against quantized, in nats, at
+  // the positions that predict the answer's tokens and its end token.
+  std::optional<double> kl;
+  std::optional<double> kl_stderr;  // of the mean
+  std::optional<double> kl_median;
+  std::optional<double> kl_p99;
+  std::optional<double> top1;   // share of those positions with the same most likely token
+  std::optional<double> exact;  // share of the samples with an answer that are answered with it
+};
+
+// What the fast method says, kept beside exact numbers to compare.
+struct Estimate {
+  double mse = 0;
+  std::optional<double> kl;
+};
+
+struct FormatResult {
+  std::string format;
+  double weight_mse = 0;  // mean squared error of the weight itself
+  std::optional<LocalError> local;
+  std::optional<OutputError> in;
+  std::optional<OutputError> out;
+  std::optional<Estimate> fast_in;
+  std::optional<Estimate> fast_out;
+  std::string method;           // "exact" when `in` and `out` were measured, "fast" when they were estimated
+  std::optional<double> score;  // of a baseline criterion; the larger, the more sensitive
+};
+
+struct UnitResult {
+  std::string name;        // of the node
+  std::string op;          // MatMul, Gemm, Conv
+  std::string weight;      // name of the initializer
+  std::int64_t depth = 0;  // K, the reduction length
+  std::int64_t rows = 0;   // N, the output channels
+  std::int64_t parameters = 0;
+  std::string part;        // "vision", "text_with_image", … ; the file's name for a single model
+  std::int64_t block = 0;  // which block of the part, in the order of computation
+  std::string layer;  // for the heat map: the name up to its last number ("/model/layers.3"), or the part
+  std::string kind;   // what is left of the name ("self_attn/q_proj")
+  std::vector<FormatResult> formats;
+};
+
+// Spearman's rank correlation of fast and exact over the units that have both.
+struct Correlation {
+  std::string format;
+  std::string direction;  // "in", "out"
+  std::string measure;    // "kl", "mse"
+  double spearman = 0;
+  std::int64_t units = 0;
+};
+
+// The whole model quantized in one format, against the unquantized one.
+struct WholeResult {
+  std::string format;
+  std::optional<OutputError> all;
+};
+
+struct SensitivityReport {
+  std::string model;  // file name(s)
+  std::string model_sha256;
+  std::string data;
+  std::string data_sha256;
+  std::int64_t samples = 0;
+  std::int64_t positions = 0;  // that kl is a mean of
+  std::vector<std::pair<std::string, std::string>>
+      settings;                         // formats, calibrate, units, method, …, versions
+  Criterion criterion = Criterion::kl;  // that the ranking is by
+  bool has_logits = false;
+  std::optional<double> exact_unquantized;  // exact answers of the unquantized model
+  std::vector<UnitResult> units;            // in the model's order
+  std::vector<WholeResult> whole;
+  std::vector<Correlation> correlations;
+};
+
+// What a run did; not part of the report, whose bytes depend on model, data and settings only.
+struct SensitivityRun {
+  SensitivityReport report;
+  bool complete = true;       // false: of a shard, others have to be merged
+  std::int64_t measured = 0;  // numbers measured now
+  std::int64_t reused = 0;    // found in the folder's measurements
+  std::int64_t passes = 0;    // replays, in runs of the whole model for one sample (fractions rounded up)
+  double seconds = 0;
+  std::uint64_t peak_bytes = 0;  // resident
+};
+
+// Measures, and writes report.json, report.html, report.csv and report.md into options.report. What was
+// measured before for the same model, data, unit and format is taken from there. Throws UsageError for
+// unknown formats and options, InputError for a model without units, data that does not fit, activations that
+// are not finite (sample and unit are named) and measurements of another model, MachineError when
+// memory_bytes or the machine's memory do not suffice, Interrupted when cancelled; what was measured until
+// then is kept.
+[[nodiscard]] QVL_API SensitivityRun measure_sensitivity(const SensitivityOptions& options);
+
+// Puts the measurements of several shards of one run together in `report` and writes the reports there.
+// Throws InputError when they are not of one run, or when some are missing.
+[[nodiscard]] QVL_API SensitivityRun merge_sensitivity(const std::vector<std::filesystem::path>& shards,
+                                                       const std::filesystem::path& report);
+
+}  // namespace qvl
