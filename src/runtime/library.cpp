@@ -105,6 +105,23 @@ void RuntimeLibrary::bind() {
   }
 }
 
+void RuntimeLibrary::make_shared_arena() const {
+  std::call_once(shared_arena_, [this] {
+    const std::string doing = "making an arena that sessions share";
+    OrtMemoryInfo* raw_memory = nullptr;
+    check(api_->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &raw_memory), doing);
+    const OrtHandle<OrtMemoryInfo> memory(raw_memory);
+    // 1: grows by what is asked for, not by doubling.
+    const char* const keys[] = {"arena_extend_strategy"};
+    const std::size_t values[] = {1};
+    OrtArenaCfg* config = nullptr;
+    check(api_->CreateArenaCfgV2(keys, values, 1, &config), doing);
+    OrtStatus* const status = api_->CreateAndRegisterAllocator(environment_, raw_memory, config);
+    api_->ReleaseArenaCfg(config);
+    check(status, doing);
+  });
+}
+
 const RuntimeLibrary& RuntimeLibrary::get() {
   // Never destroyed, so that sessions and tensors in static storage may be released after main().
   static const RuntimeLibrary* const library = new RuntimeLibrary(LibrarySearch::of_this_process());

@@ -3,6 +3,7 @@
 // place.
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ class RuntimeLibrary {
 
   [[nodiscard]] const OrtApi& api() const noexcept { return *api_; }
   [[nodiscard]] const OrtEnv& environment() const noexcept { return *environment_; }
+  // Gives the environment an arena for the CPU that sessions can share (session.use_env_allocators).
+  void make_shared_arena() const;
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] const std::string& version() const noexcept { return version_; }
 
@@ -39,6 +42,7 @@ class RuntimeLibrary {
   OrtEnv* environment_ = nullptr;
   std::string path_;
   std::string version_;
+  mutable std::once_flag shared_arena_;
 };
 
 // Of the library that is loaded: "1.32.0", and the file.

@@ -19,6 +19,8 @@ struct SessionOptions {
   int device = 0;   // which GPU
   GraphOptimization optimization = GraphOptimization::all;
   bool memory_arena = true;  // keep freed memory for the next run; off: the least resident memory
+  // One arena for all sessions that ask for it, instead of one each that keeps the most that it ever needed.
+  bool shared_arena = false;
   bool memory_pattern =
       true;  // plan all of a run's memory in one block; off where shapes change with every run
   bool deterministic = false;  // only kernels whose result does not depend on timing

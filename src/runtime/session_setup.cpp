@@ -163,6 +163,10 @@ OrtHandle<OrtSessionOptions> make_session_options(const SessionOptions& options)
   check(api().SetInterOpNumThreads(raw, 1), doing);
   check(api().SetDeterministicCompute(raw, options.deterministic), doing);
   if (!options.memory_arena) check(api().DisableCpuMemArena(raw), doing);
+  if (options.shared_arena) {
+    RuntimeLibrary::get().make_shared_arena();
+    check(api().AddSessionConfigEntry(raw, "session.use_env_allocators", "1"), doing);
+  }
   if (!options.memory_pattern) check(api().DisableMemPattern(raw), doing);
   // Whatever the file is called, it is read as ONNX.
   check(api().AddSessionConfigEntry(raw, "session.load_model_format", "ONNX"), doing);

@@ -1,0 +1,88 @@
+// Any ONNX model as a graph that can be cut: its nodes, where its constants lie, and models made of parts of
+// it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/shape.h"
+#include "core/tensor.h"
+#include "onnx/model_slice.h"
+
+namespace qvl {
+
+// The graph computes in f32: half-precision inputs, outputs, constants and casts are widened, as the CPU
+// provider of ONNX Runtime does it where it runs such a model. The values of the weights stay those of the
+// file. A large half-precision table that only Gather takes stays as stored, and what is gathered is widened.
+class ModelGraph {
+ public:
+  struct Node {
+    std::string name;
+    std::string op;
+    std::string domain;                 // "" for the standard one
+    std::vector<std::string> inputs;    // "" where an optional one is left out
+    std::vector<std::string> outputs;   // likewise
+    std::vector<std::string> captured;  // values of this graph that the node's sub-graphs take
+  };
+  struct Port {
+    std::string name;
+    std::optional<DType> dtype;       // after widening; none for what qvl has no dtype for
+    std::vector<std::int64_t> shape;  // -1: open
+  };
+  // An initializer. `shape` and `stored` are those of the file.
+  struct Constant {
+    std::string name;
+    DType stored = DType::f32;
+    Shape shape;
+    std::uint64_t size_bytes = 0;
+    bool external = false;
+  };
+
+  struct State;  // the protobuf; defined inside the layer
+
+  // Reads the graph; constants stay in the file, or in files beside it. Throws InputError when it is no ONNX
+  // model, when the opset is older than 11, and when external data is not where the file says.
+  explicit ModelGraph(const std::filesystem::path& path);
+  ~ModelGraph();
+  ModelGraph(const ModelGraph&) = delete;
+  ModelGraph& operator=(const ModelGraph&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& path() const noexcept;
+  [[nodiscard]] std::int64_t opset() const noexcept;
+  // In the file's order, which is one of computation.
+  [[nodiscard]] const std::vector<Node>& nodes() const noexcept;
+  // Without those that have an initializer.
+  [[nodiscard]] const std::vector<Port>& inputs() const noexcept;
+  [[nodiscard]] const std::vector<Port>& outputs() const noexcept;
+  // The file and all files of external data that it names.
+  [[nodiscard]] std::vector<std::filesystem::path> files() const;
+
+  // Null when it is no initializer of a dtype that qvl has.
+  [[nodiscard]] const Constant* constant(std::string_view value) const;
+  // Whether the value does not depend on the model's inputs.
+  [[nodiscard]] bool is_constant(std::string_view value) const;
+  // The node that makes a value; none for inputs, initializers and unknown names.
+  [[nodiscard]] std::optional<std::size_t> maker_of(std::string_view value) const;
+  // The value of an initializer as f32, `count` elements from `first`. Throws InputError when it is none or
+  // holds no floating-point numbers.
+  void read_f32(std::string_view constant, std::uint64_t first, std::span<float> destination) const;
+  // An integer attribute of a node.
+  [[nodiscard]] std::int64_t attribute(std::size_t node, std::string_view name, std::int64_t missing) const;
+
+  // A model of these nodes, serialized; constants that they need, and nodes that compute those, come along.
+  // External constants are referred to, so that the model must be loaded from this file's folder. Throws
+  // UsageError when a node takes a value that nothing gives.
+  [[nodiscard]] std::string slice(const ModelSlice& slice) const;
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace qvl

@@ -1,0 +1,190 @@
+#include "onnx/model_slice.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "onnx/model_graph_state.h"
+#include "qvl/error.h"
+
+namespace qvl {
+
+// Collects a slice's nodes and constants into a model.
+class SliceWriter {
+ public:
+  SliceWriter(const ModelGraph::State& graph, const ModelSlice& slice) : graph_(graph), slice_(slice) {}
+
+  std::string write();
+
+ private:
+  using Place = ModelGraph::State::Place;
+
+  void add_ports();
+  void add_node(std::size_t index);
+  void add_replaced(std::size_t index, const ModelSlice::Replacement& replacement);
+  // Makes sure that a value which a node takes is there.
+  void need(const std::string& value);
+  void add_initializer(const std::string& value);
+  std::string rounded_operand(const std::string& operand, const ModelSlice::Replacement& replacement);
+  onnx::NodeProto& helper(const std::string& op, const std::string& name);
+  void add_input(const std::string& name, DType dtype, bool scalar);
+
+  const ModelGraph::State& graph_;
+  const ModelSlice& slice_;
+  onnx::ModelProto model_;
+  onnx::GraphProto* out_ = nullptr;
+  std::unordered_map<std::size_t, const ModelSlice::Replacement*> replacements_;
+  std::unordered_set<std::string> given_;      // inputs, and results of the nodes so far
+  std::unordered_set<std::size_t> requested_;  // nodes of the slice
+};
+
+void SliceWriter::add_input(const std::string& name, DType dtype, bool scalar) {
+  onnx::ValueInfoProto& input = *out_->add_input();
+  input.set_name(name);
+  auto& type = *input.mutable_type()->mutable_tensor_type();
+  type.set_elem_type(onnx_dtype(dtype));
+  if (scalar) type.mutable_shape();
+  given_.insert(name);
+}
+
+void SliceWriter::add_ports() {
+  for (const ModelSlice::Input& input : slice_.inputs) add_input(input.name, input.dtype, false);
+  for (const ModelSlice::Replacement& replacement : slice_.replacements) {
+    add_input(replacement.weight, DType::f32, false);
+    if (replacement.rounding != OperandRounding::fixed) continue;
+    add_input(replacement.scale, DType::f32, true);
+    add_input(replacement.zero_point, DType::u8, true);
+  }
+  for (const std::string& output : slice_.outputs) out_->add_output()->set_name(output);
+}
+
+void SliceWriter::add_initializer(const std::string& value) {
+  const auto found = graph_.places.find(value);
+  if (found == graph_.places.end()) {  // of a dtype that qvl does not have
+    for (const onnx::TensorProto& tensor : graph_.model.graph().initializer()) {
+      if (tensor.name() == value) *out_->add_initializer() = tensor;
+    }
+    return;
+  }
+  const Place& place = found->second;
+  const onnx::TensorProto& stored = graph_.model.graph().initializer(place.initializer);
+  onnx::TensorProto& tensor = *out_->add_initializer();
+  if (!is_half(stored.data_type()) || place.keep_stored) {
+    tensor = stored;
+    tensor.set_name(value);
+    return;
+  }
+  if (place.file == nullptr) {
+    tensor = widened(stored, graph_.path.string());
+    return;
+  }
+  onnx::TensorProto copy;
+  copy.set_name(value);
+  *copy.mutable_dims() = stored.dims();
+  copy.set_data_type(stored.data_type());
+  copy.mutable_raw_data()->resize(place.constant.size_bytes);
+  place.file->read(place.offset_bytes, std::as_writable_bytes(std::span(*copy.mutable_raw_data())));
+  tensor = widened(copy, graph_.path.string());
+}
+
+void SliceWriter::need(const std::string& value) {
+  if (value.empty() || given_.contains(value)) return;
+  const auto maker = graph_.makers.find(value);
+  if (!graph_.constants.contains(value)) {
+    throw UsageError(fmt::format("{}: nothing gives {} to this part", graph_.path.string(), value));
+  }
+  if (maker != graph_.makers.end()) {
+    add_node(maker->second);
+    return;
+  }
+  given_.insert(value);
+  add_initializer(value);
+}
+
+onnx::NodeProto& SliceWriter::helper(const std::string& op, const std::string& name) {
+  onnx::NodeProto& node = *out_->add_node();
+  node.set_op_type(op);
+  node.set_name(name);
+  return node;
+}
+
+// The operand through 8 bits and back; returns the name of the rounded value.
+std::string SliceWriter::rounded_operand(const std::string& operand,
+                                         const ModelSlice::Replacement& replacement) {
+  if (replacement.rounding == OperandRounding::none) return operand;
+  const std::string stem = replacement.weight + "/operand";
+  std::string scale = replacement.scale;
+  std::string zero_point = replacement.zero_point;
+  if (replacement.rounding == OperandRounding::dynamic) {
+    scale = stem + "/scale";
+    zero_point = stem + "/zero_point";
+    onnx::NodeProto& quantize = helper("DynamicQuantizeLinear", stem + "/DynamicQuantizeLinear");
+    quantize.add_input(operand);
+    for (const std::string& output : {stem + "/q", scale, zero_point}) quantize.add_output(output);
+  } else {
+    onnx::NodeProto& quantize = helper("QuantizeLinear", stem + "/QuantizeLinear");
+    for (const std::string& input : {operand, scale, zero_point}) quantize.add_input(input);
+    quantize.add_output(stem + "/q");
+  }
+  onnx::NodeProto& dequantize = helper("DequantizeLinear", stem + "/DequantizeLinear");
+  for (const std::string& input : {stem + "/q", scale, zero_point}) dequantize.add_input(input);
+  dequantize.add_output(stem);
+  return stem;
+}
+
+void SliceWriter::add_replaced(std::size_t index, const ModelSlice::Replacement& replacement) {
+  onnx::NodeProto node = graph_.model.graph().node(static_cast<int>(index));
+  for (int i = 0; i < node.input_size(); ++i) {
+    if (i != 1) need(node.input(i));
+  }
+  node.set_input(0, rounded_operand(node.input(0), replacement));
+  node.set_input(1, replacement.weight);
+  given_.insert(node.output().begin(), node.output().end());
+  *out_->add_node() = std::move(node);
+}
+
+void SliceWriter::add_node(std::size_t index) {
+  const ModelGraph::Node& node = graph_.nodes[index];
+  const auto replaced = replacements_.find(index);
+  if (replaced != replacements_.end()) {
+    add_replaced(index, *replaced->second);
+    return;
+  }
+  for (const std::string& input : node.inputs) need(input);
+  for (const std::string& value : node.captured) need(value);
+  given_.insert(node.outputs.begin(), node.outputs.end());
+  *out_->add_node() = graph_.model.graph().node(static_cast<int>(index));
+}
+
+std::string SliceWriter::write() {
+  model_.set_ir_version(graph_.model.ir_version());
+  model_.set_producer_name("qvl");
+  *model_.mutable_opset_import() = graph_.model.opset_import();
+  *model_.mutable_functions() = graph_.model.functions();
+  out_ = model_.mutable_graph();
+  out_->set_name("slice");
+  for (const ModelSlice::Replacement& replacement : slice_.replacements)
+    replacements_.emplace(replacement.node, &replacement);
+  add_ports();
+  for (const std::size_t index : slice_.nodes) {
+    const auto& outputs = graph_.nodes[index].outputs;
+    // A node that computes a constant may be there already.
+    if (std::ranges::any_of(outputs, [&](const std::string& o) { return !o.empty() && given_.contains(o); }))
+      continue;
+    add_node(index);
+  }
+  for (const std::string& output : slice_.outputs) need(output);
+  std::string bytes;
+  if (!model_.SerializeToString(&bytes)) {
+    throw MachineError(fmt::format(
+        "a part of {} has constants of more than 2 GiB; store them as external data", graph_.path.string()));
+  }
+  return bytes;
+}
+
+std::string ModelGraph::slice(const ModelSlice& slice) const { return SliceWriter(*state_, slice).write(); }
+
+}  // namespace qvl

@@ -1,0 +1,39 @@
+// Which part of a ModelGraph becomes a model of its own, and what is changed in it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "core/dtype.h"
+
+namespace qvl {
+
+// How a node's first operand is rounded to 8 bits and back before the node takes it. u8 per tensor.
+enum class OperandRounding {
+  none,
+  dynamic,  // range of the tensor itself: DynamicQuantizeLinear
+  fixed     // scale and zero point are inputs of the slice
+};
+
+struct ModelSlice {
+  struct Input {
+    std::string name;
+    DType dtype = DType::f32;
+  };
+  // The node's second operand becomes the f32 input `weight` of the slice.
+  struct Replacement {
+    std::size_t node = 0;
+    std::string weight;
+    OperandRounding rounding = OperandRounding::none;
+    std::string scale;       // f32 [] input, for OperandRounding::fixed
+    std::string zero_point;  // u8 [] input, likewise
+  };
+
+  std::vector<std::size_t> nodes;  // ascending
+  std::vector<Input> inputs;       // values that other nodes make, and inputs of the model
+  std::vector<std::string> outputs;
+  std::vector<Replacement> replacements;  // of nodes of the slice
+};
+
+}  // namespace qvl

@@ -1,0 +1,70 @@
+// How far an experiment's tensors are from the unquantized ones, as sums that add up over samples.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/tensor.h"
+#include "qvl/sensitivity.h"
+
+namespace qvl {
+
+// Which kind of token a row of a tensor belongs to.
+enum class RowKind : std::uint8_t { other, picture, text };
+
+// Squared norms: of the difference, of the unquantized tensor, of the quantized one, and the two's product.
+struct LocalSums {
+  double difference = 0;
+  double plain = 0;
+  double quantized = 0;
+  double product = 0;
+  double picture_difference = 0;
+  double picture_plain = 0;
+  double text_difference = 0;
+  double text_plain = 0;
+
+  static constexpr std::size_t kNumbers = 8;
+  [[nodiscard]] std::array<double, kNumbers> numbers() const;
+  static LocalSums of(std::span<const double> numbers);
+  LocalSums& operator+=(const LocalSums& other);
+  // Throws nothing; where nothing was there the errors are 0.
+  [[nodiscard]] LocalError error() const;
+};
+
+// f32 tensors of one shape. `rows` tells the kind of each row of the last axis, or is empty; it is not used
+// where the number of rows is another.
+[[nodiscard]] LocalSums local_sums(const TensorView& plain, const TensorView& quantized,
+                                   std::span<const RowKind> rows);
+
+// The model's output for one sample.
+struct OutputSums {
+  double squared_error = 0;
+  double elements = 0;
+  double exact = -1;         // 1: the answer's tokens are all the most likely ones; 0: not; -1: no answer
+  std::vector<double> kl;    // nats, one a position
+  std::vector<double> same;  // 1 where the most likely token is the same
+
+  [[nodiscard]] std::vector<double> numbers() const;
+  static OutputSums of(std::span<const double> numbers);
+};
+
+// Where the output's rows are logits of next tokens: which rows count, and which tokens the answer wants there
+// (empty: none is known).
+struct AnswerRows {
+  std::vector<std::int64_t> rows;
+  std::vector<std::int64_t> tokens;
+};
+
+// f32 tensors of one shape. `answer` null: no logits.
+[[nodiscard]] OutputSums output_sums(const TensorView& plain, const TensorView& quantized,
+                                     const AnswerRows* answer);
+
+// Over samples: mse over all elements; kl, its standard error, median and 99th percentile over all positions.
+[[nodiscard]] OutputError output_error(std::span<const OutputSums> samples);
+
+// Whether all numbers of an f32 tensor are finite.
+[[nodiscard]] bool all_finite(const TensorView& tensor);
+
+}  // namespace qvl

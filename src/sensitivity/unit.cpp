@@ -1,0 +1,115 @@
+#include "sensitivity/unit.h"
+
+#include <fmt/format.h>
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+#include "qvl/error.h"
+#include "runtime/session.h"
+#include "sensitivity/graph_walk.h"
+
+namespace qvl {
+namespace {
+
+// The initializer that a constant comes from, through the first operands of the nodes that compute it.
+std::string origin_of(const ModelGraph& graph, std::string value) {
+  for (auto maker = graph.maker_of(value); maker; maker = graph.maker_of(value)) {
+    const auto& inputs = graph.nodes()[*maker].inputs;
+    if (inputs.empty()) break;  // a Constant node
+    value = inputs.front();
+  }
+  return value;
+}
+
+OutputTensor compute_constant(const ModelGraph& graph, const std::string& value) {
+  ModelSlice slice;
+  slice.outputs = {value};
+  SessionOptions options;
+  options.optimization = GraphOptimization::none;
+  options.threads = 1;
+  const Session session = Session::from_bytes(graph.slice(slice), graph.path(), options);
+  return std::move(session.run({}).front());
+}
+
+// Shape of a floating-point constant; none for others.
+std::optional<Shape> weight_shape(const ModelGraph& graph, const std::string& value) {
+  if (const ModelGraph::Constant* constant = graph.constant(value)) {
+    if (!is_floating(constant->stored)) return std::nullopt;
+    return constant->shape;
+  }
+  const OutputTensor tensor = compute_constant(graph, value);
+  if (tensor.dtype() != DType::f32) return std::nullopt;
+  return tensor.shape();
+}
+
+WeightLayout layout_of(const ModelGraph& graph, std::size_t node, const Shape& shape) {
+  const std::string& op = graph.nodes()[node].op;
+  if (op == "Gemm") return WeightLayout::of_gemm(shape, graph.attribute(node, "transB", 0) != 0);
+  return op == "Conv" ? WeightLayout::of_conv(shape) : WeightLayout::of_matmul(shape);
+}
+
+bool takes_constant_weight(const ModelGraph& graph, const ModelGraph::Node& node) {
+  if (!node.domain.empty() || (node.op != "MatMul" && node.op != "Gemm" && node.op != "Conv")) return false;
+  return node.inputs.size() >= 2 && graph.is_constant(node.inputs[1]) && !graph.is_constant(node.inputs[0]);
+}
+
+void tell_apart(std::vector<Unit>& units) {
+  std::unordered_map<std::string, int> seen;
+  for (Unit& unit : units) {
+    if (unit.name.empty()) unit.name = unit.op + ":" + unit.output;
+    const int count = seen[unit.name]++;
+    if (count > 0) unit.name += fmt::format("#{}", count + 1);
+  }
+}
+
+}  // namespace
+
+std::vector<Unit> find_units(const ModelGraph& graph) {
+  const std::vector<bool> needed = ancestors_of(graph, graph.outputs().front().name);
+  std::vector<Unit> units;
+  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+    const ModelGraph::Node& node = graph.nodes()[i];
+    if (!needed[i] || !takes_constant_weight(graph, node)) continue;
+    const std::string& value = node.inputs[1];
+    const auto shape = weight_shape(graph, value);
+    if (!shape) continue;  // integers, or numbers of 64 bits
+    units.push_back({i, node.name, node.op, origin_of(graph, value), value, node.inputs[0], node.outputs[0],
+                     *shape, layout_of(graph, i, *shape)});
+  }
+  tell_apart(units);
+  return units;
+}
+
+std::vector<float> load_weight(const ModelGraph& graph, const Unit& unit) {
+  if (graph.constant(unit.weight_value) == nullptr) {
+    const OutputTensor tensor = compute_constant(graph, unit.weight_value);
+    const auto values = tensor.as<float>();
+    return {values.begin(), values.end()};
+  }
+  std::vector<float> values(unit.layout.elements());
+  graph.read_f32(unit.weight_value, 0, values);
+  return values;
+}
+
+bool matches(const std::string& pattern, const std::string& name) {
+  bool chosen = false;
+  bool any_positive = false;
+  std::size_t begin = 0;
+  while (begin <= pattern.size()) {
+    const std::size_t end = std::min(pattern.find(',', begin), pattern.size());
+    std::string part = pattern.substr(begin, end - begin);
+    begin = end + 1;
+    const bool leave_out = part.starts_with('!');
+    if (leave_out) part.erase(0, 1);
+    if (!leave_out) any_positive = true;
+    if (::fnmatch(part.c_str(), name.c_str(), 0) != 0) continue;
+    if (leave_out) return false;
+    chosen = true;
+  }
+  return chosen || !any_positive;
+}
+
+}  // namespace qvl

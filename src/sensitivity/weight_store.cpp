@@ -1,0 +1,71 @@
+#include "sensitivity/weight_store.h"
+
+#include "quant/fake_quantize.h"
+#include "qvl/error.h"
+
+namespace qvl {
+
+WeightStore::WeightStore(std::span<const std::unique_ptr<ModelPart>> parts, std::uint64_t capacity_bytes,
+                         int threads)
+    : parts_(parts), capacity_bytes_(capacity_bytes), threads_(threads) {}
+
+const ModelPart& WeightStore::part_of(std::size_t unit) const {
+  for (std::size_t p = parts_.size(); p-- > 1;) {
+    if (unit >= parts_[p]->first_unit) return *parts_[p];
+  }
+  return *parts_.front();
+}
+
+WeightStore::Weight WeightStore::find(const Key& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return nullptr;
+  ages_.splice(ages_.begin(), ages_, found->second.age);
+  return found->second.weight;
+}
+
+WeightStore::Weight WeightStore::keep(const Key& key, std::vector<float> values) {
+  auto weight = std::make_shared<const std::vector<float>>(std::move(values));
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(key);  // another thread may have been faster
+  if (found != entries_.end()) return found->second.weight;
+  ages_.push_front(key);
+  entries_.emplace(key, Entry{weight, ages_.begin()});
+  held_bytes_ += weight->size() * sizeof(float);
+  while (held_bytes_ > capacity_bytes_ && ages_.size() > 1) {
+    const auto oldest = entries_.find(ages_.back());
+    held_bytes_ -= oldest->second.weight->size() * sizeof(float);
+    entries_.erase(oldest);
+    ages_.pop_back();
+  }
+  return weight;
+}
+
+WeightStore::Weight WeightStore::get(std::size_t unit, const Format* format) {
+  const Key key{unit, format == nullptr ? 0 : format->bits, format == nullptr ? 0 : format->block};
+  if (Weight known = find(key)) return known;
+  const ModelPart& part = part_of(unit);
+  const Unit& info = part.units[unit - part.first_unit];
+  if (format == nullptr) return keep(key, load_weight(part.graph, info));
+  const Weight plain = get(unit, nullptr);
+  std::vector<float> values(plain->size());
+  try {
+    fake_quantize(info.layout, *format, *plain, values, best_isa(), threads_);
+  } catch (const InputError& error) {
+    throw InputError("the weight " + info.weight + " of " + info.name + ": " + error.what());
+  }
+  return keep(key, std::move(values));
+}
+
+double WeightStore::mean_squared_error(std::size_t unit, const Format& format) {
+  const Weight plain = get(unit, nullptr);
+  const Weight rounded = get(unit, &format);
+  double sum = 0;
+  for (std::size_t i = 0; i < plain->size(); ++i) {
+    const double d = static_cast<double>((*rounded)[i]) - (*plain)[i];
+    sum += d * d;
+  }
+  return plain->empty() ? 0 : sum / static_cast<double>(plain->size());
+}
+
+}  // namespace qvl

@@ -1,0 +1,51 @@
+// Weights of units in f32, as they are and as their quantized forms give them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include "quant/format.h"
+#include "sensitivity/model_part.h"
+
+namespace qvl {
+
+// Keeps what was used last, up to a number of bytes; the rest is read and quantized again when asked for.
+// Thread-safe.
+class WeightStore {
+ public:
+  using Weight = std::shared_ptr<const std::vector<float>>;
+
+  // `threads` quantize one weight. The parts must outlive it.
+  WeightStore(std::span<const std::unique_ptr<ModelPart>> parts, std::uint64_t capacity_bytes, int threads);
+
+  // `unit` counts over all parts; `format` null: as it is.
+  [[nodiscard]] Weight get(std::size_t unit, const Format* format);
+  [[nodiscard]] double mean_squared_error(std::size_t unit, const Format& format);
+
+ private:
+  using Key = std::tuple<std::size_t, int, std::int64_t>;  // unit, bits (0: as it is), block
+  struct Entry {
+    Weight weight;
+    std::list<Key>::iterator age;
+  };
+  [[nodiscard]] const ModelPart& part_of(std::size_t unit) const;
+  [[nodiscard]] Weight find(const Key& key);
+  [[nodiscard]] Weight keep(const Key& key, std::vector<float> values);
+
+  std::span<const std::unique_ptr<ModelPart>> parts_;
+  std::uint64_t capacity_bytes_;
+  int threads_;
+  std::mutex mutex_;
+  std::uint64_t held_bytes_ = 0;
+  std::map<Key, Entry> entries_;
+  std::list<Key> ages_;  // the one used last comes first
+};
+
+}  // namespace qvl
