@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "quant/activation.h"
 #include "quant/fake_quantize.h"
 #include "quant/quantized_weights.h"
+#include "quant/range_calibrator.h"
 
 namespace {
 
@@ -71,12 +73,48 @@ void levels(benchmark::State& state, qvl::WeightLayout layout, qvl::Format forma
   count_weights(state);
 }
 
+void activations_min_max(benchmark::State& state, qvl::Isa isa) {
+  for (auto _ : state) benchmark::DoNotOptimize(qvl::min_max(weights(), isa));
+  count_weights(state);
+}
+
+void activations_in_place(benchmark::State& state, qvl::Isa isa) {
+  std::vector<float> values = weights();
+  const qvl::AffineU8 affine = qvl::AffineU8::of_range(qvl::min_max(values));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(qvl::fake_quantize_activation(values, affine, values, isa));
+    benchmark::ClobberMemory();
+  }
+  count_weights(state);
+}
+
+void observe(benchmark::State& state, const std::string& calibration) {
+  qvl::RangeCalibrator calibrator(qvl::parse_calibration(calibration));
+  for (auto _ : state) calibrator.observe(weights());
+  count_weights(state);
+}
+BENCHMARK_CAPTURE(observe, minmax, "minmax")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(observe, percentile, "percentile:99.99")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(observe, entropy, "entropy")->Unit(benchmark::kMillisecond);
+
+void choose_range(benchmark::State& state, const std::string& calibration) {
+  qvl::RangeCalibrator calibrator(qvl::parse_calibration(calibration));
+  calibrator.observe(weights());
+  for (auto _ : state) benchmark::DoNotOptimize(calibrator.range());
+}
+BENCHMARK_CAPTURE(choose_range, percentile, "percentile:99.99")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(choose_range, entropy, "entropy")->Unit(benchmark::kMillisecond);
+
 const bool kRegistered = [] {
   for (const qvl::Isa isa : qvl::supported_isas()) {
+    const std::string set(qvl::name(isa));
+    benchmark::RegisterBenchmark(("activations_min_max/" + set).c_str(), activations_min_max, isa)
+        ->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(("activations_in_place/" + set).c_str(), activations_in_place, isa)
+        ->Unit(benchmark::kMillisecond);
     for (const Case& one : kCases) {
       for (const qvl::Format& format : qvl::parse_formats("int8,int8:32,int4:16,int4:32,int4:128")) {
-        const std::string rest =
-            "/" + one.name + "/" + qvl::to_string(format) + "/" + std::string(qvl::name(isa));
+        const std::string rest = "/" + one.name + "/" + qvl::to_string(format) + "/" + set;
         const auto add = [&](const std::string& what, auto function) {
           benchmark::RegisterBenchmark((what + rest).c_str(), function, one.layout, format, isa)
               ->Unit(benchmark::kMillisecond);

@@ -9,15 +9,9 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "quant/loop_hint.h"
 #include "quant/weight_rule.h"
 #include "qvl/error.h"
-
-// Output and input may be the same array: each element is written after it was read, and no other is touched.
-#if defined(__clang__)
-#define QVL_SAME_ELEMENT_ONLY _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define QVL_SAME_ELEMENT_ONLY _Pragma("GCC ivdep")
-#endif
 
 namespace qvl {
 namespace {

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/isa.h"
+#include "quant/round_half_even.h"
 
 namespace qvl::weight_rule {
 
@@ -24,12 +25,6 @@ struct Step {
   float scale;
   float factor;
 };
-
-// Round half to even for magnitudes below 2^22, as IEEE 754 addition does where a unit is 1.
-QVL_ALWAYS_INLINE std::int32_t round_half_even(float value) {
-  constexpr float kUnitIsOne = 0x1.8p23F;
-  return std::bit_cast<std::int32_t>(value + kUnitIsOne) - std::bit_cast<std::int32_t>(kUnitIsOne);
-}
 
 // Levels are kept within their limits as integers: GCC makes no vector code of comparisons of floats, which
 // could trap.
