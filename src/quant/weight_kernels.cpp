@@ -6,17 +6,12 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <vector>
 
 #include "core/parallel.h"
+#include "quant/loop_hint.h"
 #include "quant/weight_rule.h"
 #include "qvl/error.h"
-
-// Output and input may be the same array: each element is written after it was read, and no other is touched.
-#if defined(__clang__)
-#define QVL_SAME_ELEMENT_ONLY _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define QVL_SAME_ELEMENT_ONLY _Pragma("GCC ivdep")
-#endif
 
 namespace qvl {
 namespace {
@@ -26,8 +21,9 @@ using weight_rule::kFirstNotFinite;
 using weight_rule::Step;
 
 constexpr std::size_t kNone = SIZE_MAX;
-constexpr std::int64_t kTileColumns = 1024;         // whose keys and scales are on the stack
-constexpr std::int64_t kTileBytes = 96 * 1024;      // read twice, so kept in the second-level cache
+constexpr std::int64_t kTileColumns = 2048;         // whose keys and scales are on the stack
+constexpr std::int64_t kTileBytes = 512 * 1024;     // read twice, so kept in the second-level cache
+constexpr std::int64_t kLeastTileColumns = 256;     // or memory is read in pieces too short
 constexpr std::int64_t kPieceElements = 64 * 1024;  // a piece of work for a thread
 
 // Rows and depth of one matrix that a thread does at a time; depth starts at a block.
@@ -41,13 +37,15 @@ struct Piece {
 
 struct ValueSink {
   float* out;
-  QVL_ALWAYS_INLINE void put(std::int64_t i, float level, float scale) const { out[i] = level * scale; }
+  QVL_ALWAYS_INLINE void put(std::int64_t i, std::int32_t level, float scale) const {
+    out[i] = static_cast<float>(level) * scale;
+  }
 };
 
 struct LevelSink {
   std::int8_t* levels;
-  QVL_ALWAYS_INLINE void put(std::int64_t i, float level, float /*scale*/) const {
-    levels[i] = static_cast<std::int8_t>(static_cast<std::int32_t>(level));
+  QVL_ALWAYS_INLINE void put(std::int64_t i, std::int32_t level, float /*scale*/) const {
+    levels[i] = static_cast<std::int8_t>(level);
   }
 };
 
@@ -141,7 +139,7 @@ QVL_ALWAYS_INLINE std::size_t run_tile(const WeightWork& work, Sink sink, std::i
 std::int64_t tile_columns(std::int64_t count) {
   const std::int64_t fitting =
       kTileBytes / static_cast<std::int64_t>(sizeof(float)) / std::max<std::int64_t>(count, 1);
-  return std::clamp<std::int64_t>(fitting / 64 * 64, 64, kTileColumns);
+  return std::clamp(fitting / kLeastTileColumns * kLeastTileColumns, kLeastTileColumns, kTileColumns);
 }
 
 template <class Rule, class Sink>
@@ -180,18 +178,76 @@ QVL_ALWAYS_INLINE std::size_t run_piece(const WeightWork& work, const Piece& pie
                                : run_rule<weight_rule::Middle<8>>(work, piece);
 }
 
-using Kernel = std::size_t (*)(const WeightWork&, const Piece&);
+// Of a piece whose depth is strided: keys[i] = the largest of it and of the keys of the piece's row i.
+QVL_ALWAYS_INLINE void fold_keys(const WeightWork& work, const Piece& piece, std::uint32_t* keys) {
+  for (std::int64_t row = piece.row_begin; row < piece.row_end; row += kTileColumns) {
+    std::uint32_t* largest = keys + (row - piece.row_begin);
+    const std::int64_t columns = std::min(kTileColumns, piece.row_end - row);
+    for (std::int64_t k = piece.depth_begin; k < piece.depth_end; ++k) {
+      const float* in = work.in + work.layout.index(piece.matrix, row, k);
+      for (std::int64_t c = 0; c < columns; ++c) largest[c] = std::max(largest[c], key_of(in[c]));
+    }
+  }
+}
+
+template <class Sink>
+QVL_ALWAYS_INLINE void put_lines(const WeightWork& work, Sink sink, const Piece& piece, const float* scales) {
+  for (std::int64_t k = piece.depth_begin; k < piece.depth_end; ++k) {
+    const auto line = static_cast<std::int64_t>(work.layout.index(piece.matrix, piece.row_begin, k));
+    const float* in = work.in + line;
+    const std::int64_t columns = piece.row_end - piece.row_begin;
+    QVL_SAME_ELEMENT_ONLY
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const Step step{scales[c], scales[c]};
+      sink.put(line + c, weight_rule::Symmetric::level(in[c], step), step.scale);
+    }
+  }
+}
+
+QVL_ALWAYS_INLINE void put_piece(const WeightWork& work, const Piece& piece, const float* scales) {
+  if (work.out != nullptr) {
+    put_lines(work, ValueSink{work.out}, piece, scales);
+  } else {
+    put_lines(work, LevelSink{work.levels}, piece, scales);
+  }
+}
+
+struct Kernels {
+  std::size_t (*run)(const WeightWork&, const Piece&);
+  void (*fold)(const WeightWork&, const Piece&, std::uint32_t*);
+  void (*put)(const WeightWork&, const Piece&, const float*);
+};
 std::size_t run_scalar(const WeightWork& work, const Piece& piece) { return run_piece(work, piece); }
+void fold_scalar(const WeightWork& work, const Piece& piece, std::uint32_t* keys) {
+  fold_keys(work, piece, keys);
+}
+void put_scalar(const WeightWork& work, const Piece& piece, const float* scales) {
+  put_piece(work, piece, scales);
+}
+constexpr Kernels kScalar{run_scalar, fold_scalar, put_scalar};
 #if QVL_X86
 QVL_TARGET_AVX2 std::size_t run_avx2(const WeightWork& work, const Piece& piece) {
   return run_piece(work, piece);
 }
+QVL_TARGET_AVX2 void fold_avx2(const WeightWork& work, const Piece& piece, std::uint32_t* keys) {
+  fold_keys(work, piece, keys);
+}
+QVL_TARGET_AVX2 void put_avx2(const WeightWork& work, const Piece& piece, const float* scales) {
+  put_piece(work, piece, scales);
+}
 QVL_TARGET_AVX512 std::size_t run_avx512(const WeightWork& work, const Piece& piece) {
   return run_piece(work, piece);
 }
-constexpr std::array<Kernel, 3> kKernels{run_scalar, run_avx2, run_avx512};
+QVL_TARGET_AVX512 void fold_avx512(const WeightWork& work, const Piece& piece, std::uint32_t* keys) {
+  fold_keys(work, piece, keys);
+}
+QVL_TARGET_AVX512 void put_avx512(const WeightWork& work, const Piece& piece, const float* scales) {
+  put_piece(work, piece, scales);
+}
+constexpr std::array<Kernels, 3> kKernels{
+    {kScalar, {run_avx2, fold_avx2, put_avx2}, {run_avx512, fold_avx512, put_avx512}}};
 #else
-constexpr std::array<Kernel, 3> kKernels{run_scalar, run_scalar, run_scalar};
+constexpr std::array<Kernels, 3> kKernels{kScalar, kScalar, kScalar};
 #endif
 
 // How a matrix is cut: the same for any number of threads.
@@ -206,15 +262,12 @@ std::int64_t pieces_of(std::int64_t whole, std::int64_t step) { return (whole + 
 
 Cut cut_of(const WeightLayout& layout, std::int64_t block) {
   Cut cut{};
-  const std::int64_t unit = block == 0 ? layout.depth : std::min(block, layout.depth);
-  if (layout.axis == DepthAxis::strided && block == 0) {
-    cut.row_step = tile_columns(layout.depth);
-    cut.depth_step = layout.depth;
-  } else if (layout.axis == DepthAxis::strided) {
+  if (layout.axis == DepthAxis::strided) {
+    const std::int64_t unit = block == 0 ? layout.depth : std::min(block, layout.depth);
     // Whole lines of memory where they are short enough.
     cut.row_step =
-        std::min(layout.rows, std::max<std::int64_t>(tile_columns(unit), kPieceElements / unit / 64 * 64));
-    cut.depth_step = block;
+        std::max(tile_columns(unit), kPieceElements / unit / kLeastTileColumns * kLeastTileColumns);
+    cut.depth_step = unit;
   } else {
     cut.row_step = std::max<std::int64_t>(1, kPieceElements / layout.depth);
     cut.depth_step = block == 0 ? layout.depth : block * std::max<std::int64_t>(1, kPieceElements / block);
@@ -236,26 +289,72 @@ Cut cut_of(const WeightLayout& layout, std::int64_t block) {
                                std::isnan(value) ? "NaN" : "infinite"));
 }
 
-}  // namespace
-
-void run_weight_kernels(const WeightWork& work, Isa isa, int threads) {
+// In one pass over the memory: what is read twice is still in a cache.
+std::size_t run_pieces(const WeightWork& work, const Kernels& kernels, unsigned workers) {
   const WeightLayout& layout = work.layout;
-  if (layout.elements() == 0) return;
   const Cut cut = cut_of(layout, work.format.block);
   const std::int64_t per_matrix = cut.row_pieces * cut.depth_pieces;
-  const Kernel kernel = kKernels[static_cast<std::size_t>(isa)];
   std::atomic<std::size_t> bad{kNone};
-  parallel_for(static_cast<std::size_t>(layout.matrices * per_matrix), worker_count(threads), nullptr,
+  parallel_for(static_cast<std::size_t>(layout.matrices * per_matrix), workers, nullptr,
                [&](std::size_t number, unsigned) {
                  const auto n = static_cast<std::int64_t>(number);
                  const std::int64_t row = n % per_matrix % cut.row_pieces * cut.row_step;
                  const std::int64_t depth = n % per_matrix / cut.row_pieces * cut.depth_step;
                  const std::size_t found =
-                     kernel(work, {n / per_matrix, row, std::min(row + cut.row_step, layout.rows), depth,
-                                   std::min(depth + cut.depth_step, layout.depth)});
+                     kernels.run(work, {n / per_matrix, row, std::min(row + cut.row_step, layout.rows), depth,
+                                        std::min(depth + cut.depth_step, layout.depth)});
                  for (std::size_t least = bad; found < least && !bad.compare_exchange_weak(least, found);) {
                  }
                });
+  return bad;
+}
+
+// Columns too long for a tile in a cache: one pass for the scales, one for the rest, each in the order of
+// memory.
+std::size_t run_long_columns(const WeightWork& work, const Kernels& kernels, unsigned workers) {
+  const WeightLayout& layout = work.layout;
+  const std::int64_t depth_step = std::max<std::int64_t>(1, kPieceElements / layout.rows);
+  const std::int64_t per_matrix = pieces_of(layout.depth, depth_step);
+  const auto pieces = static_cast<std::size_t>(layout.matrices * per_matrix);
+  const auto piece_of = [&](std::size_t number) {
+    const auto n = static_cast<std::int64_t>(number);
+    const std::int64_t depth = n % per_matrix * depth_step;
+    return Piece{n / per_matrix, 0, layout.rows, depth, std::min(depth + depth_step, layout.depth)};
+  };
+  const auto columns = static_cast<std::size_t>(layout.matrices * layout.rows);
+  std::vector<std::vector<std::uint32_t>> keys(std::min<std::size_t>(workers, pieces),
+                                               std::vector<std::uint32_t>(columns));
+  parallel_for(pieces, workers, nullptr, [&](std::size_t number, unsigned worker) {
+    const Piece piece = piece_of(number);
+    kernels.fold(work, piece, keys[worker].data() + piece.matrix * layout.rows);
+  });
+  std::vector<float> scales(columns);
+  for (std::size_t c = 0; c < columns; ++c) {
+    std::uint32_t largest = 0;
+    for (const auto& of_worker : keys) largest = std::max(largest, of_worker[c]);
+    if (largest >= kFirstNotFinite)
+      return first_not_finite(work.in, 0, static_cast<std::int64_t>(layout.elements()));
+    scales[c] = weight_rule::Symmetric::step(largest).scale;
+  }
+  parallel_for(pieces, workers, nullptr, [&](std::size_t number, unsigned) {
+    const Piece piece = piece_of(number);
+    kernels.put(work, piece, scales.data() + piece.matrix * layout.rows);
+  });
+  if (work.scales != nullptr) std::ranges::copy(scales, work.scales);
+  return kNone;
+}
+
+}  // namespace
+
+void run_weight_kernels(const WeightWork& work, Isa isa, int threads) {
+  const WeightLayout& layout = work.layout;
+  if (layout.elements() == 0) return;
+  const Kernels& kernels = kKernels[static_cast<std::size_t>(isa)];
+  const bool long_columns =
+      layout.axis == DepthAxis::strided && work.format.block == 0 &&
+      layout.depth > kTileBytes / static_cast<std::int64_t>(sizeof(float)) / kLeastTileColumns;
+  const std::size_t bad =
+      (long_columns ? run_long_columns : run_pieces)(work, kernels, worker_count(threads));
   if (bad != kNone) refuse(layout, bad, work.in[bad]);
 }
 

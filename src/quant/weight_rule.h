@@ -2,10 +2,12 @@
 // format has which), for kernels to inline.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 
 #include "core/isa.h"
+#include "quant/round_half_even.h"
 
 namespace qvl::weight_rule {
 
@@ -24,25 +26,19 @@ struct Step {
   float factor;
 };
 
-// Round half to even for magnitudes below 2^22, as IEEE 754 addition does where a unit is 1. Never -0.
-QVL_ALWAYS_INLINE float round_half_even(float value) {
-  constexpr float kUnitIsOne = 0x1.8p23F;
-  return (value + kUnitIsOne) - kUnitIsOne;
-}
+// Levels are kept within their limits as integers: GCC makes no vector code of comparisons of floats, which
+// could trap.
 
 // Symmetric: -127 to 127, by division.
 struct Symmetric {
   QVL_ALWAYS_INLINE static Step step(std::uint32_t largest_key) {
-    const float largest = std::bit_cast<float>(largest_key >> 1U);
-    const float scale = largest / 127.0F;
-    const float used = scale > 0.0F ? scale : 1.0F;
+    const float scale = std::bit_cast<float>(largest_key >> 1U) / 127.0F;
+    const float used = std::bit_cast<std::uint32_t>(scale) != 0U ? scale : 1.0F;
     return {used, used};
   }
-  QVL_ALWAYS_INLINE static float level(float value, Step step) {
-    float x = value / step.factor;
-    x = x > -127.0F ? x : -127.0F;  // beyond only where the scale is subnormal and so inexact
-    x = x < 127.0F ? x : 127.0F;
-    return round_half_even(x);
+  // A quotient is beyond 127.0001 only where the scale is subnormal and so inexact, and then at most 190.
+  QVL_ALWAYS_INLINE static std::int32_t level(float value, Step step) {
+    return std::clamp(round_half_even(value / step.factor), -127, 127);
   }
 };
 
@@ -63,12 +59,9 @@ struct Middle {
   // it is exact, as the sum is a multiple of what the addition of `half` left (half * 2^-24 or more), or
   // crosses a power of two less than 1/2 above an integer, where no rounding reaches the next one. So cutting
   // off after the addition is roundf.
-  QVL_ALWAYS_INLINE static float level(float value, Step step) {
-    constexpr float kMost = static_cast<float>(2 * kHalf - 1);
-    float x = (value * step.factor + static_cast<float>(kHalf)) + 0.5F;
-    x = x > 0.0F ? x : 0.0F;
-    x = x < kMost ? x : kMost;
-    return static_cast<float>(static_cast<std::int32_t>(x) - kHalf);
+  QVL_ALWAYS_INLINE static std::int32_t level(float value, Step step) {
+    const float sum = (value * step.factor + static_cast<float>(kHalf)) + 0.5F;
+    return std::clamp(static_cast<std::int32_t>(sum), 0, 2 * kHalf - 1) - kHalf;
   }
 };
 
