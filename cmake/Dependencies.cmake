@@ -22,6 +22,7 @@ find_package(Protobuf REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
 pkg_check_modules(ZIP REQUIRED IMPORTED_TARGET libzip)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 
 # Debian's libonnx-dev: protobuf classes, checker and shape inference.
 find_path(QVL_ONNX_INCLUDE onnx/checker.h REQUIRED)

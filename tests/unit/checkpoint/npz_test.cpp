@@ -119,7 +119,7 @@ TEST(NpzFile, NamesTheMemberThatItDoesNotRead) {
                                                        {"text.npz", "\"<U2\""},
                                                        {"structured.npz", "structured array"}};
   for (const auto& [file, expected] : cases) {
-    const std::string error = input_error([&] { NpzFile(test::data("npz") / file); });
+    const std::string error = input_error([&, path = test::data("npz") / file] { NpzFile{path}; });
     EXPECT_TRUE(contains(error, expected) && contains(error, "\"x.npy\" in ") && contains(error, file))
         << error;
   }
