@@ -1,5 +1,6 @@
 // report.json of a measured model: any text is a report, which can be written in every form and is then read
 // as the same, or an InputError.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -26,6 +27,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(qvl::report_json(qvl::parse_report(text, "written")) == text);
     require(!qvl::report_csv(report).empty());
     require(!qvl::report_markdown(report).empty());
+    // Nothing in a report becomes a tag of the page.
+    static const auto tags = std::ranges::count(qvl::report_html({}), '<');
+    require(std::ranges::count(qvl::report_html(report), '<') == tags);
   } catch (const qvl::InputError&) {
     // expected for most inputs
   }

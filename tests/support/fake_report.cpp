@@ -245,4 +245,18 @@ SensitivityReport fake_plain_report() {
   return report;
 }
 
+SensitivityReport fake_hostile_report() {
+  SensitivityReport report = fake_tiny_report();
+  report.model = "</title><script>document.title = 'broken out'</script>&amp;[[report]]";
+  report.data = "<!--<script>";
+  report.settings.emplace_back("__proto__", "</script><img src=x onerror=\"document.title='broken out'\">");
+  report.units[0].name = "</script><script>document.title = 'broken out'</script>";
+  report.units[1].name = R"("quotes" 'and' \ and `${1}`)";
+  report.units[2].name = "/Größe/\xe5\xb1\xa4.2/\xf0\x9f\xa6\x8a/MatMul";
+  report.units[3].name = "<!-- a comment";
+  report.units[4].layer = "<b>bold</b>";
+  report.units[4].kind = "&lt;kind&gt;";
+  return report;
+}
+
 }  // namespace qvl::test

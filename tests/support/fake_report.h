@@ -12,5 +12,7 @@ SensitivityReport fake_tiny_report();
 SensitivityReport fake_3b_report();
 // One file with convolutions that gives no logits: MSE only, one direction, no kinds of token.
 SensitivityReport fake_plain_report();
+// The tiny report with names that try to break out of where they are written.
+SensitivityReport fake_hostile_report();
 
 }  // namespace qvl::test
