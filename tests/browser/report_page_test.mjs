@@ -1,0 +1,184 @@
+// Opens reports in Chromium and uses them as a reader would.
+//   node report_page_test.mjs PLAYWRIGHT_FOLDER CHROMIUM FOLDER
+// FOLDER holds 3b/, plain/, hostile/ and empty/ as make_report writes them.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [playwright, executablePath, folder] = process.argv.slice(2);
+const { chromium } = await import(pathToFileURL(join(resolve(playwright), "index.mjs")).href);
+
+const readReport = (name) => JSON.parse(readFileSync(join(folder, name, "report.json"), "utf8"));
+const unitsBy = (report, value, descending) =>
+  [...report.units].sort((a, b) => (descending ? value(b) - value(a) : value(a) - value(b))).map(({ name }) => name);
+
+// A page with the report; `done` says that it asked for nothing and had no trouble.
+async function open(browser, name) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 1000 } });
+  const page = await context.newPage();
+  const url = pathToFileURL(resolve(folder, name, "report.html")).href;
+  const trouble = [];
+  page.on("request", (request) => request.url() !== url && !request.url().startsWith("data:") && trouble.push(request.url()));
+  page.on("console", (message) => trouble.push(message.text()));
+  page.on("pageerror", (error) => trouble.push(error.message));
+  page.on("dialog", (dialog) => trouble.push(dialog.message()));
+  await page.goto(url);
+  const done = async () => {
+    assert.deepEqual(trouble, [], `${name}: requests, messages and errors`);
+    await context.close();
+  };
+  return { page, done };
+}
+
+const names = (page) => page.locator("#ranking tbody td.unit").allTextContents();
+const header = (page, label) => page.locator("#ranking th button", { hasText: label });
+const sortOf = (page, label) => page.locator("#ranking th", { hasText: label }).getAttribute("aria-sort");
+const choose = (page, label) => page.locator("#choice label", { hasText: label }).click();
+const fills = (page) => page.locator("#heat-map .cell").evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell).fill));
+
+async function sortsByAClick(page, report) {
+  const kl = unitsBy(report, (unit) => unit.formats.int8.in.kl, true);
+  assert.deepEqual((await names(page)).slice(0, 40), kl.slice(0, 40), "at first in the order of the ranking");
+  assert.equal(await sortOf(page, "Rank"), "ascending");
+
+  await page.locator("#more").click();
+  assert.equal((await names(page)).length, report.units.length, "all units are shown");
+
+  await header(page, "SQNR").click();
+  const sqnr = (unit) => unit.formats.int8.local.sqnr_db;
+  assert.deepEqual(await names(page), unitsBy(report, sqnr, false));
+  assert.equal(await sortOf(page, "SQNR"), "ascending");
+  assert.equal(await sortOf(page, "Rank"), null);
+
+  await page.keyboard.press("Enter"); // the focus stays on the header
+  assert.deepEqual(await names(page), unitsBy(report, sqnr, true));
+  assert.equal(await sortOf(page, "SQNR"), "descending");
+
+  // Units without a number come last either way: only exact ones have a top-1.
+  await header(page, "Top-1").click();
+  const first = await page.locator("#ranking tbody tr").first().textContent();
+  const last = await page.locator("#ranking tbody tr").last().textContent();
+  assert.ok(first.endsWith("exact") && last.endsWith("fast"), `${first} / ${last}`);
+  await header(page, "Top-1").click();
+  assert.ok((await page.locator("#ranking tbody tr").last().textContent()).endsWith("fast"));
+  await header(page, "Rank").click();
+}
+
+async function filters(page, report) {
+  await page.locator("#filter").fill("DOWN_proj layers.3/");
+  assert.deepEqual(await names(page), ["/model/layers.3/mlp/down_proj/MatMul"]);
+  assert.equal(await page.locator("#count").textContent(), `1 of ${report.units.length} units`);
+  await page.locator("#filter").fill("no such unit");
+  assert.equal((await names(page)).length, 0);
+  await page.locator("#filter").fill("vision");
+  assert.equal((await names(page)).length, report.units.filter(({ part }) => part === "vision").length);
+  await page.locator("#filter").fill("");
+}
+
+async function switchesFormatAndDirection(page, report) {
+  const before = await fills(page);
+  await choose(page, "int4:32");
+  assert.deepEqual((await names(page)).slice(0, 10), unitsBy(report, (unit) => unit.formats["int4:32"].in.kl, true).slice(0, 10));
+  assert.notDeepEqual(await fills(page), before, "the heat map is another");
+  assert.match(await page.locator("#heat-section .shown").textContent(), /^int4:32, only this unit/);
+  assert.equal(await page.locator("#whole tr.current td").first().textContent(), "int4:32");
+
+  await choose(page, "all but this unit");
+  assert.deepEqual((await names(page)).slice(0, 10), unitsBy(report, (unit) => unit.formats["int4:32"].out.kl, false).slice(0, 10),
+    "all but one: the smallest error first");
+  await choose(page, "only this unit");
+  await page.locator("#choice input:checked").first().press("ArrowLeft");
+  assert.match(await page.locator("#heat-section .shown").textContent(), /^int8-dynamic, /, "by keyboard");
+  await page.locator("#choice label", { hasText: /^int8$/ }).click();
+}
+
+// The number of fills that differ, and the luminance of the most and the least sensitive cell.
+async function drawsTheHeatMap(page, report) {
+  assert.equal(await page.locator("#heat-map .cell").count(), report.units.length, "a cell for each unit");
+  const panels = page.locator("#heat-map .panel");
+  assert.deepEqual(await panels.locator("h3").allTextContents(), ["vision", "text_with_image"]);
+  for (const [index, part] of ["vision", "text_with_image"].entries()) {
+    assert.equal(await panels.nth(index).locator(".cell").count(), report.units.filter((unit) => unit.part === part).length);
+  }
+  assert.equal(await page.locator("#heat-map .cell.unknown").count(), 0);
+
+  // The worst unit is darker than the mildest.
+  const light = (fill) => fill.match(/\d+/g).map(Number).reduce((sum, channel) => sum + channel);
+  const cells = await fills(page);
+  const [darkest, lightest] = [Math.min(...cells.map(light)), Math.max(...cells.map(light))];
+  await page.locator("#heat-map .cell").nth(cells.findIndex((fill) => light(fill) === darkest)).hover();
+  const tip = await page.locator("#tip").textContent();
+  const worst = unitsBy(report, (unit) => unit.formats.int8.in.kl, true)[0];
+  assert.ok(darkest < 120 && lightest > 600, `${darkest} ${lightest}`);
+  assert.ok(tip.startsWith(worst) && tip.includes(`1 of ${report.units.length}`), tip);
+
+  await page.locator("#heat-map svg").first().focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowDown");
+  assert.match(await page.locator("#tip").textContent(), /^\/visual\//);
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator("#ranking tr.found").count(), 1, "the chosen unit is marked in the ranking");
+  assert.ok(await page.locator("#ranking tr.found").isVisible());
+}
+
+async function drawsTheScatters(page, report) {
+  const exact = report.units.filter((unit) => unit.formats.int8.method === "exact").length;
+  assert.equal(await page.locator("#fast-chart .point").count(), exact);
+  const { spearman, units } = report.correlation.int8.in.kl;
+  assert.ok((await page.locator("#fast-chart").textContent()).includes(`Spearman ${spearman.toFixed(3)} over ${units} units`));
+  const both = report.units.filter((unit) => unit.formats.int8.local.picture_relative_error !== null).length;
+  assert.equal(await page.locator("#tokens-chart .point").count(), both);
+}
+
+async function showsALargeReport(browser) {
+  const report = readReport("3b");
+  const { page, done } = await open(browser, "3b");
+  assert.equal(await page.locator("h1").textContent(), report.model);
+  assert.equal(await page.locator("#whole tbody tr").count(), 3);
+  await page.locator(".provenance summary").click();
+  const provenance = await page.locator("#provenance").textContent();
+  for (const text of [report.model_sha256, report.data_sha256, report.settings.onnxruntime]) assert.ok(provenance.includes(text), text);
+  await sortsByAClick(page, report);
+  await filters(page, report);
+  await drawsTheScatters(page, report);
+  await switchesFormatAndDirection(page, report);
+  await drawsTheHeatMap(page, report);
+  await done();
+}
+
+async function leavesOutWhatIsNotThere(browser) {
+  const { page, done } = await open(browser, "plain");
+  assert.equal(await page.locator("#choice").textContent(), "", "one format, one direction: nothing to choose");
+  assert.equal(await header(page, "KL").count(), 0);
+  assert.equal(await page.locator("#tokens-section").isVisible(), false);
+  const report = readReport("plain");
+  assert.deepEqual(await names(page), unitsBy(report, (unit) => unit.formats.int8.in.mse, true));
+  assert.equal(await page.locator("#heat-map .cell").count(), report.units.length);
+  await done();
+
+  const empty = await open(browser, "empty");
+  assert.ok(await empty.page.locator("#empty").isVisible());
+  assert.equal(await empty.page.locator("#ranking-section").isVisible(), false);
+  await empty.done();
+}
+
+async function isNotBrokenByNames(browser) {
+  const report = readReport("hostile");
+  const { page, done } = await open(browser, "hostile");
+  assert.equal(await page.title(), `${report.model} – quantization sensitivity`);
+  assert.equal(await page.locator("h1").textContent(), report.model);
+  assert.deepEqual((await names(page)).sort(), report.units.map(({ name }) => name).sort());
+  assert.equal(await page.locator("img, b b, body > script:not([id])").count(), 1, "the page's own script only");
+  await done();
+}
+
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic"] });
+try {
+  await showsALargeReport(browser);
+  await leavesOutWhatIsNotThere(browser);
+  await isNotBrokenByNames(browser);
+} finally {
+  await browser.close();
+}
+console.log("report.html: all is as it must be");

@@ -1,0 +1,18 @@
+// Reports that look like measured ones, to test readers, writers and pages with.
+#pragma once
+
+#include "qvl/sensitivity.h"
+
+namespace qvl::test {
+
+// 2 vision and 2 text layers in the formats int8 and int4:32, directions in and out, logits, kinds of token.
+SensitivityReport fake_tiny_report();
+// The units of a Qwen2.5-VL 3B (32 vision blocks, 36 text layers; 416 units) in three formats, both
+// directions.
+SensitivityReport fake_3b_report();
+// One file with convolutions that gives no logits: MSE only, one direction, no kinds of token.
+SensitivityReport fake_plain_report();
+// The tiny report with names that try to break out of where they are written.
+SensitivityReport fake_hostile_report();
+
+}  // namespace qvl::test

@@ -1,0 +1,91 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "sensitivity/report_files.h"
+#include "sensitivity/report_ranking.h"
+#include "support/fake_report.h"
+
+namespace qvl {
+namespace {
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+// The lines below a heading, up to the next.
+std::vector<std::string> section(const std::string& text, const std::string& heading) {
+  std::vector<std::string> found;
+  bool inside = false;
+  for (const std::string& line : lines_of(text)) {
+    if (line.starts_with('#')) inside = line == heading;
+    if (inside) found.push_back(line);
+  }
+  return found;
+}
+
+TEST(ReportMarkdown, RanksTheTwentyMostSensitive) {
+  const SensitivityReport report = test::fake_3b_report();
+  const std::string text = report_markdown(report);
+  const auto lines = section(text, "## Most sensitive: `int4:32`, only this unit quantized");
+  ASSERT_EQ(lines.size(), 7U + 20U);
+  const auto ranked = rank_units(report, "int4:32", RankingDirection::in);
+  EXPECT_TRUE(lines[6].starts_with("| 1 | `" + ranked[0].unit->name + "` |")) << lines[6];
+  EXPECT_TRUE(lines[25].starts_with("| 20 | `" + ranked[19].unit->name + "` |")) << lines[25];
+  EXPECT_EQ(section(text, "## Most sensitive: `int8`, all but this unit quantized").size(), 27U);
+}
+
+TEST(ReportMarkdown, TellsWholeModelCorrelationAndProvenance) {
+  const std::string text = report_markdown(test::fake_tiny_report());
+  EXPECT_EQ(section(text, "## The whole model quantized").size(), 7U);
+  EXPECT_EQ(section(text, "## Fast against exact").size(), 13U);
+  EXPECT_NE(text.find("| model | `tiny`, SHA-256 `6f1ed0"), std::string::npos);
+  EXPECT_NE(text.find("| samples | 64 |"), std::string::npos);
+  EXPECT_NE(text.find("| exact answers, unquantized | 92.19% |"), std::string::npos);
+  EXPECT_NE(text.find("| `calibrate` | `minmax` |"), std::string::npos);
+}
+
+TEST(ReportMarkdown, NamesDoNotBreakTables) {
+  SensitivityReport report = test::fake_tiny_report();
+  report.units.resize(1);
+  report.units[0].name = "a|b`c\nd";
+  const std::string text = report_markdown(report);
+  EXPECT_NE(text.find("| 1 | `a\\|b'c d` |"), std::string::npos);
+}
+
+TEST(ReportMarkdown, ShowsNoNumberThatIsNotFinite) {
+  SensitivityReport report = test::fake_tiny_report();
+  for (UnitResult& unit : report.units) {
+    unit.formats[0].local->sqnr_db = INFINITY;
+    unit.formats[0].in->mse = std::nan("");
+    unit.formats[0].out.reset();
+  }
+  report.whole[0].all.reset();
+  report.correlations[0].spearman = std::nan("");
+  const std::string text = report_markdown(report);
+  EXPECT_EQ(text.find("nan"), std::string::npos);
+  EXPECT_EQ(text.find("inf"), std::string::npos);
+}
+
+TEST(ReportMarkdown, BaselinesAreRankedByScore) {
+  SensitivityReport report = test::fake_plain_report();
+  report.criterion = Criterion::random;
+  for (UnitResult& unit : report.units) unit.formats[0].score = 7.5;
+  const auto lines = section(report_markdown(report), "## Most sensitive: `int8`, by random");
+  ASSERT_GT(lines.size(), 6U);
+  EXPECT_NE(lines[6].find("| 7.5 |"), std::string::npos) << lines[6];
+}
+
+TEST(ReportMarkdown, OfAnEmptyReportIsItsSummary) {
+  const auto lines = lines_of(report_markdown({}));
+  EXPECT_EQ(lines.front(), "# Quantization sensitivity");
+  EXPECT_EQ(std::ranges::count_if(lines, [](const std::string& line) { return line.starts_with('#'); }), 1);
+}
+
+}  // namespace
+}  // namespace qvl
