@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "qvl/error.h"
@@ -28,6 +30,12 @@ struct Shard {
   int count = 1;
 };
 
+struct SensitivityProgress {
+  std::string stage;      // "unquantized model", "errors in the blocks", "replays to the output"
+  double units_done = 0;  // over all formats and directions, parts of a unit as fractions
+  double units = 0;
+};
+
 struct SensitivityOptions {
   std::filesystem::path model;  // an ONNX file, or a model folder written by export_checkpoint
   std::filesystem::path data;  // a JSONL file of chats, or a folder with one safetensors or npz file a sample
@@ -43,8 +51,8 @@ struct SensitivityOptions {
   bool direction_out = false;           // all but this unit quantized
   Criterion criterion = Criterion::kl;  // falls back to mse where the model gives no logits
   Shard shard;
-  Progress* progress = nullptr;         // may be null; must outlive the call; counts measurements, not bytes
-  const CancelToken* cancel = nullptr;  // may be null; must outlive the call
+  std::function<void(const SensitivityProgress&)> on_progress;  // may be empty; one call at a time
+  const CancelToken* cancel = nullptr;                          // may be null; must outlive the call
 };
 
 // At the unit's own output, over all samples.

@@ -22,6 +22,7 @@ void add_inspect(CLI::App& app);
 void add_preprocess(CLI::App& app);
 void add_render_chat(CLI::App& app);
 void add_run(CLI::App& app);
+void add_sensitivity(CLI::App& app);
 void add_synth(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_verify(CLI::App& app);

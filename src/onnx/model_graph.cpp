@@ -255,9 +255,14 @@ void ModelGraph::read_f32(std::string_view constant, std::uint64_t first,
   if (first > count || destination.size() > count - first)
     throw UsageError(fmt::format("{}: {} has {} elements only", path().string(), constant, count));
   if (place.file == nullptr) {
-    const std::string bytes =
-        tensor_bytes(state_->model.graph().initializer(place.initializer), stored, path().string());
-    convert_to_f32(stored, std::as_bytes(std::span(bytes)).subspan(first * width, destination.size() * width),
+    const onnx::TensorProto& tensor = state_->model.graph().initializer(place.initializer);
+    const std::string typed = tensor.has_raw_data() ? "" : tensor_bytes(tensor, stored, path().string());
+    const std::span<const char> bytes(tensor.has_raw_data() ? tensor.raw_data() : typed);
+    if (bytes.size() != place.constant.size_bytes) {
+      throw InputError(fmt::format("{}: the constant {} has {} bytes; {} are expected", path().string(),
+                                   constant, bytes.size(), place.constant.size_bytes));
+    }
+    convert_to_f32(stored, std::as_bytes(bytes).subspan(first * width, destination.size() * width),
                    destination);
     return;
   }

@@ -52,9 +52,9 @@ class ChatProgram {
   ChatSamples chats_;
   const CancelToken* cancel_;
   Program* program_ = nullptr;
-  bool pictures_ = false;                            // some chat has one
+  bool pictures_ = false;                              // some chat has one
   std::unordered_map<std::string, std::size_t> seen_;  // pictures by content -> item
-  std::vector<std::vector<std::int64_t>> ids_;       // by sample; the answer's tokens but the last one included
+  std::vector<std::vector<std::int64_t>> ids_;  // by sample; the answer's tokens but the last one included
 };
 
 DType ChatProgram::mask_dtype() const {
@@ -69,8 +69,8 @@ void ChatProgram::add_parts() {
   const bool with_image = pictures_ || !folder_.has("text");
   const std::string text = with_image ? "text_with_image" : "text";
   if (pictures_) {
-    program_->parts.push_back(std::make_unique<ModelPart>("vision", folder_.artifact("vision"),
-                                                          std::unordered_set<std::string>{}));
+    program_->parts.push_back(
+        std::make_unique<ModelPart>("vision", folder_.artifact("vision"), std::unordered_set<std::string>{}));
     program_->model_name = folder_.artifact("vision").filename().string() + " + ";
   }
   std::unordered_set<std::string> changed;
@@ -94,7 +94,8 @@ std::vector<std::int64_t> ChatProgram::prompt_ids(std::size_t chat) const {
 }
 
 std::size_t ChatProgram::picture_item(const std::filesystem::path& picture) {
-  const auto [known, is_new] = seen_.emplace(sha256_of_file(picture, cancel_), program_->items.front().size());
+  const auto [known, is_new] =
+      seen_.emplace(sha256_of_file(picture, cancel_), program_->items.front().size());
   if (!is_new) return known->second;
   const RgbImage image = read_image(picture);
   require_usable_shape(image.size(), picture.string());
@@ -125,8 +126,7 @@ void ChatProgram::write_inputs(std::size_t index) {
   }
   Values& inputs = program_->items.back()[index].inputs;
   inputs.insert_or_assign(
-      "input_ids",
-      HeldTensor::of(Tensor::of(DType::i64, {1, length}, std::span<const std::int64_t>(ids))));
+      "input_ids", HeldTensor::of(Tensor::of(DType::i64, {1, length}, std::span<const std::int64_t>(ids))));
   inputs.insert_or_assign("attention_mask", HeldTensor::of(std::move(mask)));
   std::vector<RowKind>& rows = program_->samples[index].rows;
   rows.clear();

@@ -220,6 +220,13 @@ void MeasurementStore::State::merge(SqliteDatabase& other) {
   }
 }
 
+MeasuredModel MeasurementStore::model_of(const std::filesystem::path& path) {
+  SqliteDatabase database(path, SqliteDatabase::Access::shared);
+  check_layout(database);
+  return {text_or_empty(database, "SELECT value FROM identity WHERE name = 'model_sha256'"),
+          text_or_empty(database, "SELECT value FROM identity WHERE name = 'model_name'")};
+}
+
 MeasurementStore::MeasurementStore(const std::filesystem::path& path, std::string_view model_sha256,
                                    std::string_view model_name)
     : state_(std::make_unique<State>(path, model_sha256, model_name)) {

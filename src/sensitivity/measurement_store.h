@@ -23,8 +23,17 @@ struct MeasurementKey {
 
 // A SQLite file. All methods may be called by several threads at once. They throw as SqliteDatabase does;
 // after an error of put(), set_setting() or flush() what was not flushed may be lost.
+// Which model a store is of.
+struct MeasuredModel {
+  std::string sha256;
+  std::string name;
+};
+
 class MeasurementStore {
  public:
+  // Throws InputError as the constructor does for what is no store.
+  [[nodiscard]] static MeasuredModel model_of(const std::filesystem::path& path);
+
   // Opens the file, or makes it in a folder that is there. `model_sha256` says which model is measured;
   // `model_name` is for messages. Throws InputError when the file is of another model (both are named), of
   // another layout, is no database or one of another kind, or is in use: one process at a time has it.

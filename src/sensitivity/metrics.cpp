@@ -90,7 +90,8 @@ double root_ratio(double difference, double plain) { return plain > 0 ? std::sqr
 }  // namespace
 
 std::array<double, LocalSums::kNumbers> LocalSums::numbers() const {
-  return {difference, plain, quantized, product, picture_difference, picture_plain, text_difference, text_plain};
+  return {difference,         plain,         quantized,       product,
+          picture_difference, picture_plain, text_difference, text_plain};
 }
 
 LocalSums LocalSums::of(std::span<const double> n) {
@@ -114,7 +115,8 @@ LocalError LocalSums::error() const {
   constexpr double kMostDb = 400;  // no error at all
   LocalError error;
   error.relative_error = root_ratio(difference, plain);
-  error.sqnr_db = error.relative_error > 0 ? std::min(kMostDb, -20 * std::log10(error.relative_error)) : kMostDb;
+  error.sqnr_db =
+      error.relative_error > 0 ? std::min(kMostDb, -20 * std::log10(error.relative_error)) : kMostDb;
   const double norms = std::sqrt(plain) * std::sqrt(quantized);
   error.cosine = norms > 0 ? product / norms : 1;
   if (picture_plain > 0) error.picture_relative_error = root_ratio(picture_difference, picture_plain);

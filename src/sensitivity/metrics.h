@@ -50,8 +50,8 @@ struct OutputSums {
   static OutputSums of(std::span<const double> numbers);
 };
 
-// Where the output's rows are logits of next tokens: which rows count, and which tokens the answer wants there
-// (empty: none is known).
+// Where the output's rows are logits of next tokens: which rows count, and which tokens the answer wants
+// there (empty: none is known).
 struct AnswerRows {
   std::vector<std::int64_t> rows;
   std::vector<std::int64_t> tokens;

@@ -56,12 +56,12 @@ class Cutter {
   const ModelGraph& graph_;
   const std::vector<Unit>& units_;
   const std::unordered_set<std::string>& changed_;
-  std::unordered_map<std::size_t, std::size_t> unit_of_;  // node -> unit
-  std::vector<bool> needed_;                              // by the first output
-  std::vector<bool> dependent_;                           // on the numbers that units give
-  std::vector<std::size_t> order_;                        // dependent nodes and those that take their shapes
-  std::unordered_map<std::string, std::size_t> made_at_;  // in order_; 0 for changed inputs too
-  std::unordered_set<std::string> shape_values_;          // made in order_, not dependent
+  std::unordered_map<std::size_t, std::size_t> unit_of_;   // node -> unit
+  std::vector<bool> needed_;                               // by the first output
+  std::vector<bool> dependent_;                            // on the numbers that units give
+  std::vector<std::size_t> order_;                         // dependent nodes and those that take their shapes
+  std::unordered_map<std::string, std::size_t> made_at_;   // in order_; 0 for changed inputs too
+  std::unordered_set<std::string> shape_values_;           // made in order_, not dependent
   std::unordered_map<std::string, std::size_t> last_use_;  // in order_
 };
 
@@ -227,8 +227,7 @@ void Cutter::collect_statics(GraphSegments& result) const {
   std::unordered_set<std::string> wanted(statics.begin(), statics.end());
   const auto& nodes = graph_.nodes();
   for (std::size_t i = nodes.size(); i-- > 0;) {
-    const bool made_by_segment =
-        !nodes[i].outputs.empty() && made_at_.contains(nodes[i].outputs.front());
+    const bool made_by_segment = !nodes[i].outputs.empty() && made_at_.contains(nodes[i].outputs.front());
     if (made_by_segment) continue;
     const bool makes = std::ranges::any_of(
         nodes[i].outputs, [&](const std::string& o) { return wanted.contains(o) && !graph_.is_constant(o); });
@@ -244,8 +243,8 @@ void Cutter::collect_statics(GraphSegments& result) const {
 GraphSegments cut_into_segments(const ModelGraph& graph, const std::vector<Unit>& units,
                                 const std::unordered_set<std::string>& changed) {
   if (units.empty()) {
-    throw InputError(fmt::format("{} has no unit: no MatMul, Gemm or Conv with a constant weight",
-                                 graph.path().string()));
+    throw InputError(
+        fmt::format("{} has no unit: no MatMul, Gemm or Conv with a constant weight", graph.path().string()));
   }
   return Cutter(graph, units, changed).cut();
 }

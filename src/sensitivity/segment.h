@@ -14,16 +14,16 @@ namespace qvl {
 
 // What a unit changes inside its segment: its node, and the nodes that depend on it.
 struct Tail {
-  std::size_t unit = 0;                // index into the graph's units
-  std::vector<std::size_t> nodes;      // ascending
-  std::vector<std::size_t> units;      // those among the nodes, `unit` too
-  std::vector<std::string> operands;   // what the nodes take from outside, but for constants
-  std::vector<std::string> outputs;    // those of the segment's outputs that they make
+  std::size_t unit = 0;               // index into the graph's units
+  std::vector<std::size_t> nodes;     // ascending
+  std::vector<std::size_t> units;     // those among the nodes, `unit` too
+  std::vector<std::string> operands;  // what the nodes take from outside, but for constants
+  std::vector<std::string> outputs;   // those of the segment's outputs that they make
 };
 
 struct Segment {
-  std::vector<std::size_t> nodes;  // ascending
-  std::vector<std::size_t> units;  // indices into the graph's units
+  std::vector<std::size_t> nodes;     // ascending
+  std::vector<std::size_t> units;     // indices into the graph's units
   std::vector<std::string> inputs;    // alive before it: made by earlier segments, or by another model
   std::vector<std::string> operands;  // what the nodes take from outside, but for constants
   std::vector<std::string> outputs;   // alive behind it; of the last segment: the graph's first output

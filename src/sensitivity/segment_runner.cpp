@@ -21,6 +21,8 @@ SessionOptions replay_options() {
   return options;
 }
 
+constexpr const char* kWhole = "whole ";
+
 OperandRounding rounding_of(const Format* format) {
   if (format == nullptr || format->activations == ActivationRounding::kept) return OperandRounding::none;
   return format->activations == ActivationRounding::dynamic_u8 ? OperandRounding::dynamic
@@ -97,7 +99,8 @@ Values SegmentRunner::execute(const std::string& name, const Work& work, const V
     if (rounding_of(format) != OperandRounding::fixed) continue;
     const AffineU8& range = ranges_->at(part_.first_unit + unit);
     inputs.push_back({input + ".scale", {DType::f32, {}, std::as_bytes(std::span(&range.scale, 1))}});
-    inputs.push_back({input + ".zero_point", {DType::u8, {}, std::as_bytes(std::span(&range.zero_point, 1))}});
+    inputs.push_back(
+        {input + ".zero_point", {DType::u8, {}, std::as_bytes(std::span(&range.zero_point, 1))}});
   }
   return collect(work.outputs, model.run(inputs, work.outputs, cancel_));
 }
@@ -110,7 +113,7 @@ Values SegmentRunner::run(const Values& state, const Values& statics, const Assi
   };
   for (const std::string& value : more) add(value);
   if (!more.empty()) std::ranges::for_each(segment_.shapes, add);
-  const std::string name = fmt::format("whole {} ", fmt::join(more, ","));
+  const std::string name = more.empty() ? kWhole : fmt::format("inside {} ", fmt::join(more, ","));
   Values result = execute(name, work, state, statics, {}, assignment);
   for (const std::string& output : segment_.outputs) {
     if (!result.contains(output)) result.emplace(output, state.at(output));
@@ -149,6 +152,11 @@ Values SegmentRunner::run_unit(const Tail& tail, const Values& state, const Valu
   return execute(fmt::format("unit {} ", tail.unit), work, state, statics, inside, assignment);
 }
 
+void SegmentRunner::forget_tails() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(sessions_, [](const auto& session) { return !session.first.starts_with(kWhole); });
+}
+
 std::vector<std::string> SegmentRunner::inside_values() const {
   const std::set<std::string> outer(segment_.operands.begin(), segment_.operands.end());
   std::set<std::string> wanted;
@@ -183,8 +191,7 @@ Values run_statics(const ModelPart& part, const Values& inputs, const CancelToke
     given.push_back({name, value.view});
     slice.inputs.push_back({name, value.view.dtype});
   }
-  const Session session =
-      Session::from_bytes(part.graph.slice(slice), part.graph.path(), replay_options());
+  const Session session = Session::from_bytes(part.graph.slice(slice), part.graph.path(), replay_options());
   result.merge(collect(slice.outputs, session.run(given, slice.outputs, cancel)));
   return result;
 }

@@ -16,7 +16,8 @@
 
 namespace qvl {
 
-// Ranges of the units' inputs, for formats whose activations are rounded by calibration. By unit of all parts.
+// Ranges of the units' inputs, for formats whose activations are rounded by calibration. By unit of all
+// parts.
 using StaticRanges = std::vector<AffineU8>;
 
 // Weights are inputs of its sessions, so that one session serves every format that treats activations alike.
@@ -42,6 +43,9 @@ class SegmentRunner {
   [[nodiscard]] Values run_unit(const Tail& tail, const Values& state, const Values& statics,
                                 const Values& inside, const Assignment& assignment);
 
+  // Drops the sessions of all runs but run() without `more`.
+  void forget_tails();
+
   // What a run has to give out so that all tails can be run.
   [[nodiscard]] std::vector<std::string> inside_values() const;
 
@@ -55,7 +59,8 @@ class SegmentRunner {
   [[nodiscard]] Values execute(const std::string& name, const Work& work, const Values& state,
                                const Values& statics, const Values& inside, const Assignment& assignment);
   [[nodiscard]] const Session& session(const std::string& key, const Work& work,
-                                       const std::vector<NamedTensor>& operands, const Assignment& assignment);
+                                       const std::vector<NamedTensor>& operands,
+                                       const Assignment& assignment);
   [[nodiscard]] const Format* format_of(std::size_t unit, const Assignment& assignment) const {
     return assignment.of(part_.first_unit + unit);
   }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "core/parallel.h"
 #include "qvl/error.h"
 #include "runtime/session.h"
 #include "sensitivity/graph_walk.h"
@@ -83,14 +84,20 @@ std::vector<Unit> find_units(const ModelGraph& graph) {
   return units;
 }
 
-std::vector<float> load_weight(const ModelGraph& graph, const Unit& unit) {
+std::vector<float> load_weight(const ModelGraph& graph, const Unit& unit, int threads) {
   if (graph.constant(unit.weight_value) == nullptr) {
     const OutputTensor tensor = compute_constant(graph, unit.weight_value);
     const auto values = tensor.as<float>();
     return {values.begin(), values.end()};
   }
   std::vector<float> values(unit.layout.elements());
-  graph.read_f32(unit.weight_value, 0, values);
+  constexpr std::size_t kPiece = std::size_t{1} << 22U;
+  const std::size_t pieces = (values.size() + kPiece - 1) / kPiece;
+  parallel_for(pieces, worker_count(threads), nullptr, [&](std::size_t piece, unsigned) {
+    const std::size_t first = piece * kPiece;
+    graph.read_f32(unit.weight_value, first,
+                   std::span(values).subspan(first, std::min(kPiece, values.size() - first)));
+  });
   return values;
 }
 

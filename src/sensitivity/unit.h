@@ -13,14 +13,14 @@
 namespace qvl {
 
 struct Unit {
-  std::size_t node = 0;     // in the graph's nodes
-  std::string name;         // the node's; where it has none, or one that others have too, told apart
-  std::string op;           // MatMul, Gemm, Conv
-  std::string weight;       // the initializer, found through Cast, Transpose, Identity, DequantizeLinear, …
+  std::size_t node = 0;      // in the graph's nodes
+  std::string name;          // the node's; where it has none, or one that others have too, told apart
+  std::string op;            // MatMul, Gemm, Conv
+  std::string weight;        // the initializer, found through Cast, Transpose, Identity, DequantizeLinear, …
   std::string weight_value;  // what the node takes; the same as `weight` when nothing is between
-  std::string input;        // the value that is multiplied
+  std::string input;         // the value that is multiplied
   std::string output;
-  Shape shape;              // of weight_value
+  Shape shape;  // of weight_value
   WeightLayout layout;
 };
 
@@ -29,8 +29,8 @@ struct Unit {
 // units. Throws as Session does when such a weight cannot be computed.
 [[nodiscard]] std::vector<Unit> find_units(const ModelGraph& graph);
 
-// The weight of a unit in f32, as its node takes it: read from the file, or computed.
-[[nodiscard]] std::vector<float> load_weight(const ModelGraph& graph, const Unit& unit);
+// The weight of a unit in f32, as its node takes it: read from the file (by so many threads), or computed.
+[[nodiscard]] std::vector<float> load_weight(const ModelGraph& graph, const Unit& unit, int threads);
 
 // Whether a name is meant by a pattern: names with * and ?, several with commas, ! before those to leave out.
 [[nodiscard]] bool matches(const std::string& pattern, const std::string& name);

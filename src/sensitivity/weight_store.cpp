@@ -44,10 +44,14 @@ WeightStore::Weight WeightStore::keep(const Key& key, std::vector<float> values)
 WeightStore::Weight WeightStore::get(std::size_t unit, const Format* format) {
   const Key key{unit, format == nullptr ? 0 : format->bits, format == nullptr ? 0 : format->block};
   if (Weight known = find(key)) return known;
+  const std::lock_guard lock(making_);  // whoever waits finds it, most likely
+  if (Weight known = find(key)) return known;
   const ModelPart& part = part_of(unit);
   const Unit& info = part.units[unit - part.first_unit];
-  if (format == nullptr) return keep(key, load_weight(part.graph, info));
-  const Weight plain = get(unit, nullptr);
+  const Key plain_key{unit, 0, 0};
+  Weight plain = find(plain_key);
+  if (!plain) plain = keep(plain_key, load_weight(part.graph, info, threads_));
+  if (format == nullptr) return plain;
   std::vector<float> values(plain->size());
   try {
     fake_quantize(info.layout, *format, *plain, values, best_isa(), threads_);
@@ -55,6 +59,11 @@ WeightStore::Weight WeightStore::get(std::size_t unit, const Format* format) {
     throw InputError("the weight " + info.weight + " of " + info.name + ": " + error.what());
   }
   return keep(key, std::move(values));
+}
+
+std::uint64_t WeightStore::held_bytes() {
+  const std::lock_guard lock(mutex_);
+  return held_bytes_;
 }
 
 double WeightStore::mean_squared_error(std::size_t unit, const Format& format) {

@@ -25,8 +25,11 @@ class WeightStore {
   // `threads` quantize one weight. The parts must outlive it.
   WeightStore(std::span<const std::unique_ptr<ModelPart>> parts, std::uint64_t capacity_bytes, int threads);
 
+  void set_capacity(std::uint64_t bytes) { capacity_bytes_ = bytes; }
+
   // `unit` counts over all parts; `format` null: as it is.
   [[nodiscard]] Weight get(std::size_t unit, const Format* format);
+  [[nodiscard]] std::uint64_t held_bytes();
   [[nodiscard]] double mean_squared_error(std::size_t unit, const Format& format);
 
  private:
@@ -42,7 +45,8 @@ class WeightStore {
   std::span<const std::unique_ptr<ModelPart>> parts_;
   std::uint64_t capacity_bytes_;
   int threads_;
-  std::mutex mutex_;
+  std::mutex making_;  // one weight at a time is made, by all threads
+  std::mutex mutex_;   // of what follows
   std::uint64_t held_bytes_ = 0;
   std::map<Key, Entry> entries_;
   std::list<Key> ages_;  // the one used last comes first

@@ -1,0 +1,352 @@
+#include "sensitivity/experiment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/parallel.h"
+#include "qvl/error.h"
+
+namespace qvl {
+Experiment::Experiment(Program& program, MeasurementStore& store, const std::vector<Format>& formats,
+                       const std::vector<bool>& selected, const MeasurementKeys& keys,
+                       const SensitivityOptions& options)
+    : program_(program),
+      store_(store),
+      formats_(formats),
+      selected_(selected),
+      keys_(keys),
+      options_(options),
+      memory_(options.memory_bytes),
+      weights_(program.parts, memory_.weight_bytes(), options.threads),
+      replay_(program, weights_, &ranges_, 1, options.cancel) {}
+
+// Half of what states may take is for the samples themselves: unquantized, and once for each format with all
+// units quantized; the other half is for candidates.
+std::vector<Experiment::Group> Experiment::groups() const {
+  const std::uint64_t each = memory_.sample_bytes() * (3 + (options_.direction_out ? formats_.size() : 0));
+  const std::uint64_t most = memory_.state_bytes(replay_.workers()) / 2 / each;
+  const auto size = static_cast<std::size_t>(std::max<std::uint64_t>(1, most));
+  std::vector<Group> groups;
+  for (std::size_t i = 0; i < program_.samples.size(); ++i) {
+    if (i % size == 0) groups.emplace_back();
+    groups.back().push_back(i);
+  }
+  return groups;
+}
+
+void Experiment::report(double units) {
+  progress_.units_done += units;
+  if (options_.on_progress) options_.on_progress(progress_);
+}
+
+Assignment Experiment::assignment_of(const Candidate& candidate) const {
+  Assignment assignment(program_.unit_count());
+  if (candidate.out) {
+    for (std::size_t unit = 0; unit < selected_.size(); ++unit) {
+      if (selected_[unit]) assignment.set(unit, candidate.format);
+    }
+    if (candidate.unit) assignment.set(*candidate.unit, nullptr);
+  } else if (candidate.unit) {
+    assignment.set(*candidate.unit, candidate.format);
+  }
+  return assignment;
+}
+
+Wanted Experiment::missing(const Want& want, const Candidate& candidate, std::size_t sample) const {
+  Wanted wanted = want(candidate, sample);
+  const std::string& hash = program_.samples[sample].sha256;
+  if (!candidate.unit) {
+    wanted.to_end = wanted.to_end && !store_.has(keys_.of_whole(hash, *candidate.format));
+    return wanted;
+  }
+  const std::string& unit = program_.unit(*candidate.unit).name;
+  const auto has = [&](const char* kind) {
+    return store_.has(keys_.of(hash, unit, *candidate.format, kind));
+  };
+  wanted.inside = wanted.inside && !candidate.out && !(has("unit") && has("block"));
+  wanted.to_end = wanted.to_end && !has(candidate.out ? "out" : "in");
+  return wanted;
+}
+
+void Experiment::measure(const Want& want, const std::string& stage) {
+  const auto each_missing = [&](auto&& visit) {
+    for (std::size_t unit = 0; unit < selected_.size(); ++unit) {
+      if (!selected_[unit]) continue;
+      for (const Format& format : formats_) {
+        for (const bool out : {false, true}) {
+          for (std::size_t s = 0; s < program_.samples.size(); ++s) {
+            const Wanted w = missing(want, {unit, &format, out}, s);
+            if (w.inside || w.to_end) visit(s);
+          }
+        }
+      }
+    }
+  };
+  std::vector<bool> needed(program_.samples.size(), false);
+  double pairs = 0;
+  each_missing([&](std::size_t sample) {
+    needed[sample] = true;
+    ++pairs;
+  });
+  progress_ = {stage, 0, pairs / static_cast<double>(program_.samples.size())};
+  for (const Format& format : formats_) {
+    for (std::size_t s = 0; s < program_.samples.size(); ++s)
+      needed[s] = needed[s] || missing(want, {std::nullopt, &format, true}, s).to_end;
+  }
+  if (std::ranges::none_of(needed, [](bool n) { return n; })) return;
+  report(0);
+  for (const Group& group : groups()) {
+    if (std::ranges::none_of(group, [&](std::size_t s) { return needed[s]; })) continue;
+    if (!reference_ || reference_->samples != group) prepare(group, {});
+    measure_whole(group, want);
+    measure_group(group, want);
+  }
+}
+
+void Experiment::measure_whole(const Group& group, const Want& want) {
+  for (const Format& format : formats_) {
+    auto attempt = attempt_of({std::nullopt, &format, true}, group, want);
+    if (!attempt) continue;
+    attempt->flight = replay_.start(attempt->flight.assignment, attempt->flight.samples);
+    take_to_end({}, {&attempt->flight});
+    compare_at_end({&*attempt});
+    put_away(*attempt);
+    store_.flush();
+  }
+}
+
+void Experiment::measure_group(const Group& group, const Want& want) {
+  std::vector<Base> bases;
+  bases.push_back({nullptr, replay_.start(Assignment(program_.unit_count()), group)});
+  for (const Format& format : formats_) {
+    bool any = false;
+    for (std::size_t unit = 0; unit < selected_.size() && !any; ++unit) {
+      any = selected_[unit] && std::ranges::any_of(group, [&](std::size_t s) {
+              return missing(want, {unit, &format, true}, s).to_end;
+            });
+    }
+    if (any) bases.push_back({&format, replay_.start(assignment_of({std::nullopt, &format, true}), group)});
+  }
+  std::vector<Flight*> flights;
+  for (Base& base : bases) flights.push_back(&base.flight);
+  for (Stage stage; !stage.is_end(program_); stage = stage.next(program_)) {
+    measure_stage(stage, bases, group, want);
+    replay_.forget_tails(stage);
+    if (!stage.is_last(program_)) replay_.advance(stage, flights);
+  }
+}
+
+std::optional<Experiment::Attempt> Experiment::attempt_of(const Candidate& candidate, const Group& group,
+                                                          const Want& want) const {
+  Attempt attempt{candidate, nullptr, {Assignment(0), {}, {}}, {}, {}, {}, {}};
+  for (const std::size_t sample : group) {
+    const Wanted wanted = missing(want, candidate, sample);
+    if (!wanted.inside && !wanted.to_end) continue;
+    attempt.flight.samples.push_back(sample);
+    attempt.wanted.push_back(wanted);
+  }
+  if (attempt.flight.samples.empty()) return std::nullopt;
+  attempt.flight.assignment = assignment_of(candidate);
+  return attempt;
+}
+
+void Experiment::measure_stage(const Stage& stage, const std::vector<Base>& bases, const Group& group,
+                               const Want& want) {
+  const ModelPart& part = *program_.parts[stage.part];
+  const std::uint64_t budget = memory_.state_bytes(replay_.workers()) / 2;
+  std::vector<Attempt> attempts;
+  std::uint64_t bytes = 0;
+  const auto run = [&] {
+    if (!attempts.empty()) run_attempts(stage, attempts);
+    attempts.clear();
+    bytes = 0;
+  };
+  for (const std::size_t local : stage.of(program_).units) {
+    const std::size_t unit = part.first_unit + local;
+    for (const Base& base : bases) {
+      for (const Format& format : formats_) {
+        if (!selected_[unit] || (base.format != nullptr && base.format != &format)) continue;
+        auto attempt = attempt_of({unit, &format, base.format != nullptr}, group, want);
+        if (!attempt) continue;
+        attempt->base = &base.flight;
+        const std::uint64_t more = attempt->flight.samples.size() * memory_.sample_bytes();
+        if (bytes + more > budget) run();
+        bytes += more;
+        attempts.push_back(std::move(*attempt));
+      }
+    }
+  }
+  run();
+}
+
+void Experiment::run_attempts(const Stage& stage, std::vector<Attempt>& attempts) {
+  std::map<const Flight*, std::set<std::size_t>> items;  // by base
+  std::set<std::size_t> samples;
+  for (Attempt& attempt : attempts) {
+    samples.insert(attempt.flight.samples.begin(), attempt.flight.samples.end());
+    // Made here, so that several threads can write to them.
+    for (const std::size_t item : items_of(program_, stage.part, attempt.flight.samples)) {
+      items[attempt.base].insert(item);
+      attempt.flight.states[item] = {};
+      attempt.at_unit[item] = {};
+      attempt.at_block[item] = {};
+    }
+    for (const std::size_t sample : attempt.flight.samples) attempt.at_end[sample] = {};
+  }
+  if (stage.is_last(program_)) {
+    for (const std::size_t sample : samples) outputs_.emplace(sample, reference_output(sample));
+  }
+  for (const auto& [base, own] : items) {
+    replay_.look_inside(stage, *base, {own.begin(), own.end()}, [&](std::size_t item, const Values& inside) {
+      for (Attempt& attempt : attempts) {
+        if (attempt.base == base) look_at_item(stage, attempt, item, inside);
+      }
+    });
+  }
+  std::vector<Attempt*> going_on;
+  std::vector<Flight*> flights;
+  for (Attempt& attempt : attempts) {
+    const bool to_end = std::ranges::any_of(attempt.wanted, [](const Wanted& w) { return w.to_end; });
+    if (!to_end || stage.is_last(program_)) continue;
+    if (stage.is_last_of_part(program_)) replay_.join(stage.part, attempt.flight);
+    going_on.push_back(&attempt);
+    flights.push_back(&attempt.flight);
+  }
+  outputs_.clear();
+  if (!going_on.empty()) {
+    take_to_end(stage.next(program_), flights);
+    compare_at_end(going_on);
+  }
+  for (const Attempt& attempt : attempts) put_away(attempt);
+  store_.flush();
+}
+
+// From several threads, for different items.
+void Experiment::look_at_item(const Stage& stage, Attempt& attempt, std::size_t item, const Values& inside) {
+  const auto place = attempt.flight.states.find(item);
+  if (place == attempt.flight.states.end()) return;
+  SegmentRunner& runner = replay_.runner(stage);
+  const Segment& segment = runner.segment();
+  const ModelPart& part = *program_.parts[stage.part];
+  const std::size_t unit = *attempt.candidate.unit - part.first_unit;
+  const Tail& tail = *std::ranges::find(segment.tails, unit, &Tail::unit);
+  const bool in = !attempt.candidate.out;
+  Values result = runner.run_tail(tail, attempt.base->states.at(item), replay_.statics(stage.part, item),
+                                  inside, attempt.flight.assignment, in);
+  replay_.count_pass();
+  if (in) {
+    const bool is_vision = stage.part + 1 < program_.parts.size();
+    const std::vector<RowKind> none;
+    const std::vector<RowKind>& rows = is_vision ? none : program_.samples[item].rows;
+    const std::string& output = part.units[unit].output;
+    const auto compared = [&](const std::string& value) {
+      LocalSums sums = local_sums(inside.at(value).view, result.at(value).view, rows);
+      if (is_vision) {
+        sums.picture_difference = sums.difference;
+        sums.picture_plain = sums.plain;
+      }
+      return sums;
+    };
+    attempt.at_unit.at(item) = compared(output);
+    for (const std::string& value : tail.outputs) attempt.at_block.at(item) += compared(value);
+    if (std::ranges::find(segment.outputs, output) == segment.outputs.end()) result.erase(output);
+  }
+  if (stage.is_last(program_)) {
+    attempt.at_end.at(item) = compare(item, outputs_.at(item), result.at(part.output()), attempt.candidate);
+    return;
+  }
+  place->second = std::move(result);
+}
+
+void Experiment::take_to_end(Stage stage, std::vector<Flight*> flights) {
+  for (; !stage.is_last(program_); stage = stage.next(program_)) replay_.advance(stage, flights);
+}
+
+HeldTensor Experiment::reference_output(std::size_t sample) { return replay_.run_last(*reference_, sample); }
+
+OutputSums Experiment::compare(std::size_t sample, const HeldTensor& reference, const HeldTensor& output,
+                               const Candidate& candidate) const {
+  const Sample& info = program_.samples[sample];
+  if (!all_finite(output.view)) {
+    throw InputError(fmt::format(
+        "{} with {}{} quantized to {} gives an output that is not finite", info.name,
+        candidate.out ? "all units" : "",
+        candidate.unit ? (candidate.out ? " but " : "unit ") + program_.unit(*candidate.unit).name : "",
+        to_string(*candidate.format)));
+  }
+  return output_sums(reference.view, output.view, program_.has_logits ? &info.answer : nullptr);
+}
+
+// Sample by sample, so that few outputs of the unquantized model are held.
+void Experiment::compare_at_end(std::vector<Attempt*> attempts) {
+  std::map<std::size_t, std::vector<Attempt*>> by_sample;
+  for (Attempt* const attempt : attempts) {
+    for (std::size_t i = 0; i < attempt->wanted.size(); ++i) {
+      if (attempt->wanted[i].to_end) by_sample[attempt->flight.samples[i]].push_back(attempt);
+    }
+  }
+  std::vector<std::pair<std::size_t, Attempt*>> runs;
+  const auto flush = [&] {
+    parallel_for(runs.size(), replay_.workers(), options_.cancel, [&](std::size_t i, unsigned) {
+      const auto& [sample, attempt] = runs[i];
+      const HeldTensor output = replay_.run_last(attempt->flight, sample);
+      attempt->at_end.at(sample) = compare(sample, outputs_.at(sample), output, attempt->candidate);
+    });
+    runs.clear();
+    outputs_.clear();
+  };
+  std::uint64_t held = 0;
+  for (const auto& [sample, list] : by_sample) {
+    HeldTensor output = reference_output(sample);
+    held += output.view.bytes.size();
+    outputs_.insert_or_assign(sample, std::move(output));
+    for (Attempt* const attempt : list) {
+      attempt->at_end.try_emplace(sample);
+      runs.emplace_back(sample, attempt);
+    }
+    if (held < memory_.state_bytes(replay_.workers()) / 8) continue;
+    flush();
+    held = 0;
+  }
+  flush();
+}
+
+void Experiment::put_away(const Attempt& attempt) {
+  const Candidate& candidate = attempt.candidate;
+  const bool has_block = !candidate.out && candidate.unit;
+  for (std::size_t i = 0; i < attempt.wanted.size(); ++i) {
+    const std::size_t sample = attempt.flight.samples[i];
+    const std::string& hash = program_.samples[sample].sha256;
+    const Wanted& wanted = attempt.wanted[i];
+    if (!candidate.unit) {
+      store_.put(keys_.of_whole(hash, *candidate.format), attempt.at_end.at(sample).numbers());
+      ++measured_;
+      continue;
+    }
+    const std::string& unit = program_.unit(*candidate.unit).name;
+    if (wanted.inside && has_block) {
+      LocalSums at_unit;
+      LocalSums at_block;
+      const bool in_pictures =
+          program_.parts.size() > 1 && *candidate.unit < program_.parts.back()->first_unit;
+      const std::vector<std::size_t> own{sample};
+      for (const std::size_t item : in_pictures ? program_.samples[sample].pictures : own) {
+        at_unit += attempt.at_unit.at(item);
+        at_block += attempt.at_block.at(item);
+      }
+      store_.put(keys_.of(hash, unit, *candidate.format, "unit"), at_unit.numbers());
+      store_.put(keys_.of(hash, unit, *candidate.format, "block"), at_block.numbers());
+      measured_ += 2;
+    }
+    if (wanted.to_end) {
+      store_.put(keys_.of(hash, unit, *candidate.format, candidate.out ? "out" : "in"),
+                 attempt.at_end.at(sample).numbers());
+      ++measured_;
+    }
+    report(1 / static_cast<double>(program_.samples.size()));
+  }
+}
+
+}  // namespace qvl

@@ -1,0 +1,122 @@
+// Measures candidates: a unit in a format, alone or with all others, on samples; each number goes to the
+// store as it is found.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quant/format.h"
+#include "quant/range_calibrator.h"
+#include "qvl/sensitivity.h"
+#include "sensitivity/flight.h"
+#include "sensitivity/measurement_keys.h"
+#include "sensitivity/measurement_store.h"
+#include "sensitivity/memory_plan.h"
+#include "sensitivity/replay.h"
+
+namespace qvl {
+
+// A unit in a format: the only one that is quantized, or (out) the only one that is not. No unit (nullopt)
+// and out: the whole model is quantized.
+struct Candidate {
+  std::optional<std::size_t> unit;
+  const Format* format = nullptr;
+  bool out = false;
+};
+
+// What is wanted of a candidate on a sample.
+struct Wanted {
+  bool inside = false;  // errors at the unit and at the end of its block (in only)
+  bool to_end = false;  // error of the model's output
+};
+
+class Experiment {
+ public:
+  using Want = std::function<Wanted(const Candidate& candidate, std::size_t sample)>;
+
+  // All must outlive it. `selected`: the units that are quantized, of all parts.
+  Experiment(Program& program, MeasurementStore& store, const std::vector<Format>& formats,
+             const std::vector<bool>& selected, const MeasurementKeys& keys,
+             const SensitivityOptions& options);
+
+  // Runs the unquantized model on samples: answers for those that have none, what an own answer says is
+  // right, that nothing inside is not finite, and how much memory all this takes. Throws InputError naming
+  // sample and unit. With `calibrator` set, it sees every input of every unit.
+  using Observe = std::function<void(std::size_t unit, std::size_t sample, const TensorView& input)>;
+  void run_plain(const Observe& observe);
+
+  void set_ranges(StaticRanges ranges) { ranges_ = std::move(ranges); }
+
+  // Measures what is wanted and not in the store, over all samples.
+  void measure(const Want& want, const std::string& stage);
+
+  [[nodiscard]] double passes() const { return replay_.passes(); }
+  [[nodiscard]] std::int64_t measured() const noexcept { return measured_; }
+  [[nodiscard]] WeightStore& weights() noexcept { return weights_; }
+
+ private:
+  struct Attempt {
+    Candidate candidate;
+    const Flight* base = nullptr;  // that it leaves: all others unquantized, or all quantized
+    Flight flight;
+    std::vector<Wanted> wanted;                           // by sample of the flight
+    std::unordered_map<std::size_t, LocalSums> at_unit;   // by item
+    std::unordered_map<std::size_t, LocalSums> at_block;  // by item
+    std::unordered_map<std::size_t, OutputSums> at_end;   // by sample
+  };
+  // The whole model in a format (null: unquantized), on its way through the stages.
+  struct Base {
+    const Format* format = nullptr;
+    Flight flight;
+  };
+  using Group = std::vector<std::size_t>;  // samples whose states are held at once
+
+  [[nodiscard]] std::vector<Group> groups() const;
+  void prepare(const Group& group, const Observe& observe);
+  void own_answers(const Group& group);
+  void run_shapes(Flight& flight);
+  void keep_shapes(const Stage& stage, const Flight& flight);
+  void check_inside(const Stage& stage, const Flight& base, const Observe& observe);
+  [[nodiscard]] Wanted missing(const Want& want, const Candidate& candidate, std::size_t sample) const;
+  [[nodiscard]] Assignment assignment_of(const Candidate& candidate) const;
+  void measure_group(const Group& group, const Want& want);
+  void measure_whole(const Group& group, const Want& want);
+  void measure_stage(const Stage& stage, const std::vector<Base>& bases, const Group& group,
+                     const Want& want);
+  [[nodiscard]] std::optional<Attempt> attempt_of(const Candidate& candidate, const Group& group,
+                                                  const Want& want) const;
+  void run_attempts(const Stage& stage, std::vector<Attempt>& attempts);
+  void look_at_item(const Stage& stage, Attempt& attempt, std::size_t item, const Values& inside);
+  void take_to_end(Stage stage, std::vector<Flight*> flights);
+  void compare_at_end(std::vector<Attempt*> attempts);
+  [[nodiscard]] HeldTensor reference_output(std::size_t sample);
+  [[nodiscard]] OutputSums compare(std::size_t sample, const HeldTensor& reference, const HeldTensor& output,
+                                   const Candidate& candidate) const;
+  void put_away(const Attempt& attempt);
+  void report(double units);
+
+  Program& program_;
+  MeasurementStore& store_;
+  const std::vector<Format>& formats_;
+  const std::vector<bool>& selected_;
+  const MeasurementKeys& keys_;
+  const SensitivityOptions& options_;
+  StaticRanges ranges_;
+  MemoryPlan memory_;
+  WeightStore weights_;
+  Replay replay_;
+  std::optional<Flight> reference_;            // unquantized, in front of the last stage
+  std::map<std::size_t, HeldTensor> outputs_;  // of the reference, of some samples
+  SensitivityProgress progress_;
+  std::uint64_t sample_bytes_ = 0;  // the most that the states of a sample take
+  std::uint64_t inside_bytes_ = 0;  // the most that lies inside a segment
+  std::uint64_t output_bytes_ = 0;
+  std::int64_t measured_ = 0;
+};
+
+}  // namespace qvl

@@ -1,0 +1,351 @@
+// measure_sensitivity and merge_sensitivity: what is measured in which order.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <unordered_map>
+
+#include "core/parallel.h"
+#include "core/sha256.h"
+#include "quant/range_calibrator.h"
+#include "qvl/sensitivity.h"
+#include "sensitivity/baselines.h"
+#include "sensitivity/estimate.h"
+#include "sensitivity/experiment.h"
+#include "sensitivity/fill_report.h"
+#include "sensitivity/report_files.h"
+#include "sensitivity/run_settings.h"
+#include "sensitivity/skeleton.h"
+
+namespace qvl {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kStoreName = "measurements.sqlite";
+constexpr const char* kSettingsName = "run";
+
+std::string hash_of(const std::vector<std::string>& texts) {
+  Sha256 hash;
+  for (const std::string& text : texts) {
+    hash.update(std::as_bytes(std::span(text)));
+    hash.update(std::as_bytes(std::span("\n", 1)));
+  }
+  return hash.hex();
+}
+
+// Of everything that the model's numbers depend on: its files, and for a folder what makes its inputs.
+std::string hash_of_model(const SensitivityOptions& options, const Program& program) {
+  std::vector<fs::path> files;
+  for (const auto& part : program.parts) {
+    const auto own = part->graph.files();
+    files.insert(files.end(), own.begin(), own.end());
+  }
+  if (fs::is_directory(options.model)) {
+    for (const char* name :
+         {"config.json", "tokenizer.json", "preprocessor_config.json", "generation_config.json"}) {
+      if (fs::exists(options.model / name)) files.push_back(options.model / name);
+    }
+  }
+  std::vector<std::string> hashes(files.size());
+  parallel_for(files.size(), worker_count(options.threads), options.cancel, [&](std::size_t i, unsigned) {
+    hashes[i] = files[i].filename().string() + " " + sha256_of_file(files[i], options.cancel);
+  });
+  return hash_of(hashes);
+}
+
+std::unique_ptr<Program> load_program(const SensitivityOptions& options) {
+  if (!fs::exists(options.model))
+    throw InputError(
+        fmt::format("{} does not exist; an ONNX file or a model folder is expected", options.model.string()));
+  if (!fs::exists(options.data)) {
+    throw InputError(
+        fmt::format("{} does not exist; a JSONL file of chats or a folder of tensors is expected",
+                    options.data.string()));
+  }
+  const auto samples = static_cast<std::size_t>(std::max(0, options.samples));
+  const bool chats = !fs::is_directory(options.data);
+  if (fs::is_directory(options.model)) {
+    if (chats) return chat_program(options.model, options.data, samples, options.cancel);
+    throw InputError(
+        fmt::format("{} is a model folder, for which the data is a JSONL file of chats; {} is a folder",
+                    options.model.string(), options.data.string()));
+  }
+  if (chats) {
+    throw InputError(
+        fmt::format("{} is a single model, for which the data is a folder with one safetensors or npz "
+                    "file a sample; {} is a file",
+                    options.model.string(), options.data.string()));
+  }
+  return tensor_program(options.model, options.data, samples);
+}
+
+std::vector<bool> select_units(const Program& program, const std::string& pattern) {
+  std::vector<bool> selected(program.unit_count());
+  std::string first;
+  for (std::size_t unit = 0; unit < selected.size(); ++unit) {
+    if (first.empty()) first = program.unit(unit).name;
+    selected[unit] = matches(pattern, program.unit(unit).name);
+  }
+  if (std::ranges::none_of(selected, [](bool s) { return s; })) {
+    throw UsageError(
+        fmt::format("no unit is called {}; there are {}, the first is {}", pattern, selected.size(), first));
+  }
+  return selected;
+}
+
+class Measurement {
+ public:
+  explicit Measurement(SensitivityOptions options);
+  SensitivityRun run();
+
+ private:
+  void check_options() const;
+  void make_settings();
+  void run_plain();
+  void weigh();
+  void measure();
+  [[nodiscard]] std::vector<std::size_t> gain_samples() const;
+  [[nodiscard]] bool is_own(std::size_t unit) const {
+    return row_of_[unit] % static_cast<std::size_t>(options_.shard.count) ==
+           static_cast<std::size_t>(options_.shard.index);
+  }
+  [[nodiscard]] std::size_t format_index(const Format* format) const {
+    return static_cast<std::size_t>(format - formats_.data());
+  }
+  [[nodiscard]] bool is_done() const;
+
+  SensitivityOptions options_;
+  Clock::time_point start_ = Clock::now();
+  std::vector<Format> formats_;
+  Calibration calibration_;
+  std::unique_ptr<Program> program_;
+  std::vector<bool> selected_;
+  std::vector<std::size_t> row_of_;  // unit -> row of the report
+  RunSettings settings_;
+  MeasurementKeys keys_;
+  SensitivityReport skeleton_;
+  std::unique_ptr<MeasurementStore> store_;
+  std::unique_ptr<Experiment> experiment_;
+};
+
+void Measurement::check_options() const {
+  if (options_.shard.count < 1 || options_.shard.index < 0 || options_.shard.index >= options_.shard.count) {
+    throw UsageError(fmt::format("shard {} of {}; the first is 1, the last the number of shards",
+                                 options_.shard.index + 1, options_.shard.count));
+  }
+  if (!options_.direction_in && !options_.direction_out)
+    throw UsageError("no direction; in, out or both are expected");
+  if (options_.report.empty()) throw UsageError("no folder for the report is given");
+}
+
+Measurement::Measurement(SensitivityOptions given) : options_(std::move(given)) {
+  const SensitivityOptions& options = options_;
+  check_options();
+  std::string list;
+  for (const std::string& format : options.formats) list += (list.empty() ? "" : ",") + format;
+  formats_ = parse_formats(list);
+  calibration_ = parse_calibration(options.calibrate);
+  program_ = load_program(options);
+  selected_ = select_units(*program_, options.units);
+  if (options.criterion == Criterion::kl && !program_->has_logits) options_.criterion = Criterion::mse;
+  make_settings();
+  fs::create_directories(options.report);
+  store_ = std::make_unique<MeasurementStore>(options.report / kStoreName, skeleton_.model_sha256,
+                                              skeleton_.model);
+  experiment_ = std::make_unique<Experiment>(*program_, *store_, formats_, selected_, keys_, options_);
+}
+
+void Measurement::make_settings() {
+  skeleton_ = make_skeleton(*program_, selected_, options_);
+  for (const Sample& sample : program_->samples) settings_.samples.push_back(sample.sha256);
+  skeleton_.model_sha256 = hash_of_model(options_, *program_);
+  skeleton_.data_sha256 = hash_of(settings_.samples);
+  for (const Format& format : formats_) settings_.formats.push_back(to_string(format));
+  for (const auto& part : program_->parts)
+    settings_.parts.push_back({part->name, static_cast<std::int64_t>(part->cut.segments.size())});
+  settings_.method = options_.method;
+  settings_.direction_in = options_.direction_in;
+  settings_.direction_out = options_.direction_out;
+  settings_.criterion = options_.criterion;
+  settings_.calibration = to_string(calibration_) + " of " + skeleton_.data_sha256;
+  std::vector<std::string> names;
+  row_of_.assign(selected_.size(), 0);
+  std::unordered_map<std::string, std::size_t> rows;
+  for (const UnitResult& unit : skeleton_.units) {
+    rows.emplace(unit.name, names.size());
+    names.push_back(unit.name);
+  }
+  for (std::size_t unit = 0; unit < selected_.size(); ++unit) {
+    if (selected_[unit]) row_of_[unit] = rows.at(program_->unit(unit).name);
+  }
+  settings_.unit_set = hash_of(names);
+  settings_.skeleton = report_json(skeleton_);
+  keys_ = settings_.keys();
+}
+
+// Whether the store has all that the report needs.
+bool Measurement::is_done() const {
+  try {
+    (void)fill_report(settings_, *store_, "");
+    return true;
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
+// The unquantized model, and with it what is learned from its activations.
+void Measurement::run_plain() {
+  const bool variance = options_.criterion == Criterion::nncf_mean_variance;
+  const bool ranges = std::ranges::any_of(
+      formats_, [](const Format& f) { return f.activations == ActivationRounding::static_u8; });
+  std::vector<RangeCalibrator> calibrators;
+  if (ranges) calibrators.assign(selected_.size(), RangeCalibrator(calibration_));
+  const auto observe = [&](std::size_t unit, std::size_t sample, const TensorView& input) {
+    if (!selected_[unit] || input.dtype != DType::f32) return;
+    const std::span<const float> values(reinterpret_cast<const float*>(input.bytes.data()),
+                                        input.bytes.size() / sizeof(float));
+    if (ranges) calibrators[unit].observe(values);
+    if (!variance) return;
+    const MeasurementKey key{program_->samples[sample].sha256, program_->unit(unit).name, "",
+                             "input variance", ""};
+    const std::vector<double> number{mean_variance(input)};
+    if (!store_->has(key)) store_->put(key, number);
+  };
+  experiment_->run_plain(ranges || variance ? Experiment::Observe(observe) : Experiment::Observe());
+  if (!ranges) return;
+  StaticRanges found;
+  for (std::size_t unit = 0; unit < selected_.size(); ++unit)
+    found.push_back(selected_[unit] ? AffineU8::of_range(calibrators[unit].range()) : AffineU8{});
+  experiment_->set_ranges(std::move(found));
+}
+
+// What only depends on weights.
+void Measurement::weigh() {
+  for (std::size_t unit = 0; unit < selected_.size(); ++unit) {
+    if (!selected_[unit] || !is_own(unit)) continue;
+    if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
+    const std::string& name = program_->unit(unit).name;
+    for (const Format& format : formats_) {
+      const MeasurementKey key = keys_.of("", name, format, "weight");
+      if (store_->has(key)) continue;
+      const std::vector<double> number{experiment_->weights().mean_squared_error(unit, format)};
+      store_->put(key, number);
+    }
+    const MeasurementKey key{"", name, "", "int8 asymmetric noise", ""};
+    if (options_.criterion != Criterion::nncf_mean_variance || store_->has(key)) continue;
+    const auto weight = experiment_->weights().get(unit, nullptr);
+    const std::vector<double> number{int8_asymmetric_noise(program_->unit(unit).layout, *weight)};
+    store_->put(key, number);
+  }
+  store_->flush();
+}
+
+void Measurement::measure() {
+  const bool automatic = options_.method == Method::automatic;
+  // To estimate all units is the same work in every shard; what is measured exactly is shared.
+  const auto shares = [&](std::size_t unit) { return automatic || is_own(unit); };
+  const GainReplays gains = plan_gain_replays(skeleton_, settings_);
+  std::vector<std::size_t> gain_samples(skeleton_.units.size(), 0);
+  for (const auto& [row, samples] : gains.units) gain_samples[row] = samples;
+  if (options_.method != Method::exact) {
+    experiment_->measure(
+        [&](const Candidate& c, std::size_t sample) {
+          if (!c.unit) return Wanted{false, true};
+          if (c.out || !shares(*c.unit)) return Wanted{};
+          const bool gain = to_string(*c.format) == gains.format && sample < gain_samples[row_of_[*c.unit]];
+          return Wanted{true, gain};
+        },
+        "errors in the blocks, and replays for the gains");
+  }
+  if (options_.method == Method::fast) return;
+  const auto exact = exact_candidates(
+      settings_, skeleton_,
+      automatic ? estimate_units(skeleton_, settings_, *store_) : std::vector<std::vector<UnitEstimate>>{});
+  experiment_->measure(
+      [&](const Candidate& c, std::size_t sample) {
+        if (!c.unit) return Wanted{false, true};
+        if (!is_own(*c.unit)) return Wanted{};
+        const bool wanted = exact[row_of_[*c.unit]][format_index(c.format)];
+        if (c.out) return Wanted{false, wanted && options_.direction_out};
+        const bool gain = to_string(*c.format) == gains.format && sample < gain_samples[row_of_[*c.unit]];
+        return Wanted{true, gain || (wanted && options_.direction_in)};
+      },
+      "replays to the output");
+}
+
+SensitivityRun Measurement::run() {
+  SensitivityRun result;
+  result.reused = store_->size();
+  store_->set_setting(kSettingsName, settings_.to_json());
+  if (!is_done()) {
+    run_plain();
+    weigh();
+    if (is_measured(options_.criterion)) measure();
+  }
+  store_->flush();
+  result.complete = options_.shard.count == 1;
+  if (result.complete) {
+    result.report = fill_report(settings_, *store_, options_.report.string());
+    write_reports(result.report, options_.report);
+  } else {
+    result.report = skeleton_;
+  }
+  result.measured = store_->size() - result.reused;
+  result.passes = static_cast<std::int64_t>(std::ceil(experiment_->passes()));
+  result.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  result.peak_bytes = MemoryPlan::most_resident();
+  return result;
+}
+
+RunSettings settings_in(const MeasurementStore& store, const fs::path& folder) {
+  const auto text = store.setting(kSettingsName);
+  if (!text)
+    throw InputError(fmt::format("{} holds no run of qvl sensitivity", (folder / kStoreName).string()));
+  return RunSettings::parse(*text, (folder / kStoreName).string());
+}
+
+}  // namespace
+
+SensitivityRun measure_sensitivity(const SensitivityOptions& options) { return Measurement(options).run(); }
+
+SensitivityRun merge_sensitivity(const std::vector<fs::path>& shards, const fs::path& report) {
+  const Clock::time_point start = Clock::now();
+  if (shards.empty()) throw UsageError("no shard is given; the report folders of all shards are expected");
+  for (const fs::path& shard : shards) {
+    if (!fs::exists(shard / kStoreName))
+      throw InputError(
+          fmt::format("{} has no {}; the report folder of a shard is expected", shard.string(), kStoreName));
+  }
+  const MeasuredModel model = MeasurementStore::model_of(shards.front() / kStoreName);
+  fs::create_directories(report);
+  MeasurementStore store(report / kStoreName, model.sha256, model.name);
+  SensitivityRun result;
+  std::optional<RunSettings> settings;
+  for (const fs::path& shard : shards) {
+    RunSettings own;
+    {
+      const MeasurementStore other(shard / kStoreName, model.sha256, model.name);
+      own = settings_in(other, shard);
+    }
+    if (settings && *settings != own) {
+      throw InputError(
+          fmt::format("{} and {} are shards of different runs: data, formats or other settings differ",
+                      shards.front().string(), shard.string()));
+    }
+    settings = own;
+    store.merge_from(shard / kStoreName);
+  }
+  store.set_setting(kSettingsName, settings->to_json());
+  store.flush();
+  result.reused = store.size();
+  result.report = fill_report(*settings, store, report.string());
+  write_reports(result.report, report);
+  result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  result.peak_bytes = MemoryPlan::most_resident();
+  return result;
+}
+
+}  // namespace qvl

@@ -1,0 +1,125 @@
+#include "sensitivity/replay.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/parallel.h"
+#include "qvl/error.h"
+
+namespace qvl {
+
+std::vector<std::size_t> items_of(const Program& program, std::size_t part,
+                                  const std::vector<std::size_t>& samples) {
+  if (part + 1 == program.parts.size()) return samples;
+  std::set<std::size_t> items;
+  for (const std::size_t sample : samples) {
+    const auto& pictures = program.samples[sample].pictures;
+    items.insert(pictures.begin(), pictures.end());
+  }
+  return {items.begin(), items.end()};
+}
+
+Replay::Replay(const Program& program, WeightStore& weights, const StaticRanges* ranges, unsigned workers,
+               const CancelToken* cancel)
+    : program_(program), workers_(workers), cancel_(cancel) {
+  for (std::size_t p = 0; p < program.parts.size(); ++p) {
+    statics_.emplace_back(program.items[p].size());
+    runners_.emplace_back();
+    for (std::size_t segment = 0; segment < program.parts[p]->cut.segments.size(); ++segment) {
+      runners_.back().push_back(
+          std::make_unique<SegmentRunner>(*program.parts[p], segment, weights, ranges, cancel));
+    }
+    segments_ += static_cast<double>(program.parts[p]->cut.segments.size());
+  }
+}
+
+const Values& Replay::statics(std::size_t part, std::size_t item) {
+  std::unique_ptr<Values>* place = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    place = &statics_[part][item];
+    if (*place) return **place;
+  }
+  auto made = std::make_unique<Values>(
+      run_statics(*program_.parts[part], program_.items[part][item].inputs, cancel_));
+  const std::lock_guard lock(mutex_);
+  if (!*place) *place = std::move(made);
+  return **place;
+}
+
+void Replay::forget_statics(std::size_t part, std::size_t item) { statics_[part][item].reset(); }
+
+void Replay::add_static(std::size_t part, std::size_t item, const std::string& name,
+                        const HeldTensor& value) {
+  (void)statics(part, item);
+  const std::lock_guard lock(mutex_);
+  statics_[part][item]->insert_or_assign(name, value);
+}
+
+SegmentRunner& Replay::runner(const Stage& stage) { return *runners_[stage.part][stage.segment]; }
+
+Flight Replay::start(Assignment assignment, std::vector<std::size_t> samples) const {
+  Flight flight{std::move(assignment), std::move(samples), {}};
+  for (const std::size_t item : items_of(program_, 0, flight.samples)) flight.states[item] = {};
+  return flight;
+}
+
+void Replay::count_pass() {
+  const std::lock_guard lock(mutex_);
+  passes_ += 1 / segments_;
+}
+
+void Replay::advance(const Stage& stage, std::span<Flight* const> flights) {
+  struct Run {
+    Flight* flight;
+    std::size_t item;
+    Values* state;
+  };
+  std::vector<Run> runs;
+  for (Flight* const flight : flights) {
+    for (auto& [item, state] : flight->states) runs.push_back({flight, item, &state});
+  }
+  SegmentRunner& segment = runner(stage);
+  parallel_for(runs.size(), workers_, cancel_, [&](std::size_t i, unsigned) {
+    const Run& run = runs[i];
+    *run.state = segment.run(*run.state, statics(stage.part, run.item), run.flight->assignment);
+    count_pass();
+  });
+  if (!stage.is_last_of_part(program_)) return;
+  for (Flight* const flight : flights) join(stage.part, *flight);
+}
+
+void Replay::join(std::size_t part, Flight& flight) const {
+  const std::string& output = program_.parts[part]->output();
+  std::unordered_map<std::size_t, Values> states;
+  for (const std::size_t sample : flight.samples) {
+    std::vector<HeldTensor> features;
+    for (const std::size_t picture : program_.samples[sample].pictures)
+      features.push_back(flight.states.at(picture).at(output));
+    states[sample] = program_.join(program_.samples[sample], sample, features);
+  }
+  flight.states = std::move(states);
+}
+
+void Replay::look_inside(const Stage& stage, const Flight& flight, const std::vector<std::size_t>& items,
+                         const Visit& visit) {
+  SegmentRunner& segment = runner(stage);
+  const std::vector<std::string> wanted = segment.inside_values();
+  parallel_for(items.size(), workers_, cancel_, [&](std::size_t i, unsigned) {
+    const std::size_t item = items[i];
+    const Values inside =
+        segment.run(flight.states.at(item), statics(stage.part, item), flight.assignment, wanted);
+    count_pass();
+    visit(item, inside);
+  });
+}
+
+HeldTensor Replay::run_last(const Flight& flight, std::size_t sample) {
+  const std::size_t part = program_.parts.size() - 1;
+  const Stage stage{part, program_.parts[part]->cut.segments.size() - 1};
+  Values outputs = runner(stage).run(flight.states.at(sample), statics(part, sample), flight.assignment);
+  count_pass();
+  return outputs.at(program_.parts[part]->output());
+}
+
+}  // namespace qvl
