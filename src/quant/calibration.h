@@ -27,4 +27,7 @@ struct Calibration {
 // parse_calibration() of it gives the calibration back.
 [[nodiscard]] std::string to_string(const Calibration& calibration);
 
+// Throws UsageError for one without a name.
+void check(const Calibration& calibration);
+
 }  // namespace qvl

@@ -12,6 +12,7 @@
 namespace qvl {
 
 RangeCalibrator::RangeCalibrator(const Calibration& calibration) : calibration_(calibration) {
+  check(calibration);
   if (calibration.rule == RangeRule::percentile) order_.emplace();
   if (calibration.rule == RangeRule::entropy) linear_.emplace();
 }
@@ -57,9 +58,7 @@ ValueRange RangeCalibrator::range() const {
   ValueRange range = range_;
   if (order_) {
     const double cut = static_cast<double>(count_) * (100.0 - calibration_.percentile) / 200.0;
-    // At least one value is kept: at 50 % of an even number a half less one, at most, goes at either end.
-    const auto most_cut = (count_ - 1) / 2;
-    const ValueRange kept = order_->range_without(std::min(static_cast<std::uint64_t>(cut), most_cut));
+    const ValueRange kept = order_->range_without(static_cast<std::uint64_t>(cut));
     range.least = std::max(range.least, kept.least);
     range.most = std::min(range.most, kept.most);
   }

@@ -29,6 +29,7 @@ namespace qvl {
 // Memory: 64 KiB for entropy, 512 KiB for percentile.
 class RangeCalibrator {
  public:
+  // Throws UsageError for a calibration without a name.
   explicit RangeCalibrator(const Calibration& calibration);
 
   void observe(std::span<const float> values, Isa isa = best_isa());

@@ -238,14 +238,9 @@ QVL_TARGET_AVX2 void put_avx2(const WeightWork& work, const Piece& piece, const 
 QVL_TARGET_AVX512 std::size_t run_avx512(const WeightWork& work, const Piece& piece) {
   return run_piece(work, piece);
 }
-QVL_TARGET_AVX512 void fold_avx512(const WeightWork& work, const Piece& piece, std::uint32_t* keys) {
-  fold_keys(work, piece, keys);
-}
-QVL_TARGET_AVX512 void put_avx512(const WeightWork& work, const Piece& piece, const float* scales) {
-  put_piece(work, piece, scales);
-}
+// Memory is the limit of long columns: wider vectors, more of which cross a cache line, only lose there.
 constexpr std::array<Kernels, 3> kKernels{
-    {kScalar, {run_avx2, fold_avx2, put_avx2}, {run_avx512, fold_avx512, put_avx512}}};
+    {kScalar, {run_avx2, fold_avx2, put_avx2}, {run_avx512, fold_avx2, put_avx2}}};
 #else
 constexpr std::array<Kernels, 3> kKernels{kScalar, kScalar, kScalar};
 #endif

@@ -45,6 +45,20 @@ TEST(AffineU8, HoldsZeroAndTheRange) {
   EXPECT_EQ(of(0.0F, 1e-44F), (AffineU8{1.0F, 0}));        // a 255th of it is zero
 }
 
+TEST(AffineU8, RoundsTheQuotientHalfToEven) {
+  std::mt19937 random(8);
+  std::uniform_real_distribution<float> step(0.001F, 10.0F);
+  for (int round = 0; round < 50000; ++round) {
+    const float least = -(static_cast<float>(random() % 255) + 0.5F) * step(random);  // near a half, often
+    const float most = 255.0F * (least / -(static_cast<float>(random() % 255) + 0.5F)) + least;
+    if (most < 0) continue;
+    const AffineU8 found = of(least, most);
+    EXPECT_EQ(found.scale, (most - least) / 255.0F);
+    EXPECT_EQ(found.zero_point, std::nearbyint(std::fmin(-least / found.scale, 255.0F)))
+        << least << " " << most;
+  }
+}
+
 TEST(AffineU8, RefusesRangesWithoutAScale) {
   EXPECT_THROW((void)of(0.0F, kInfinity), InputError);
   EXPECT_THROW((void)of(-kInfinity, 0.0F), InputError);

@@ -24,6 +24,9 @@ TEST(Calibration, RefusesWhatDoesNotExist) {
         "percentile: 99", "entropy:2"}) {
     EXPECT_THROW((void)parse_calibration(text), UsageError) << text;
   }
+  EXPECT_THROW(check({RangeRule::percentile, 0}), UsageError);
+  EXPECT_THROW(check({RangeRule::minmax, 99}), UsageError);
+  EXPECT_NO_THROW(check(parse_calibration("percentile:99.5")));
   try {
     (void)parse_calibration("kl");
     FAIL();

@@ -118,20 +118,21 @@ TEST(FakeQuantize, FollowsTheDefinitionsAtAnySize) {
                                                                                       {1, 65, 33},
                                                                                       {3, 5, 47},
                                                                                       {2, 129, 100},
-                                                                                      {1, 1030, 300},
-                                                                                      {1, 40, 3000}}) {
+                                                                                      {1, 9, 600}}) {
     for (const WeightLayout& layout : both_ways(matrices, rows, depth))
       expect_plain(layout, normal(layout.elements()), kEveryRule);
   }
 }
 
-TEST(FakeQuantize, FollowsTheDefinitionsWhereWorkIsCutForThreads) {
-  for (const WeightLayout& layout : both_ways(1, 260, 1100))
-    expect_plain(layout, normal(layout.elements()), "int8,int4:32");
-  for (const WeightLayout& layout : both_ways(1, 2, 140001))
-    expect_plain(layout, normal(layout.elements()), "int8,int8:32,int4:1048576");
-  for (const WeightLayout& layout : both_ways(1, 5000, 40))
-    expect_plain(layout, normal(layout.elements()), "int8,int8:16");
+TEST(FakeQuantize, FollowsTheDefinitionsWhereWorkIsCut) {
+  const auto expect = [](const WeightLayout& layout, std::string_view formats) {
+    expect_plain(layout, normal(layout.elements()), formats);
+  };
+  expect({1, 300, 260, DepthAxis::contiguous}, "int8,int4:32");        // between rows
+  expect({1, 2, 66001, DepthAxis::contiguous}, "int8:32,int4:65536");  // between blocks
+  expect({2, 2100, 40, DepthAxis::strided}, "int8,int8:16");           // between columns, in short ones
+  expect({2, 70, 700, DepthAxis::strided}, "int8,int4:1024");          // in long ones, which take two passes
+  expect({1, 2100, 520, DepthAxis::strided}, "int8");
 }
 
 TEST(FakeQuantize, EveryMagnitudeOfFiniteNumbers) {
@@ -230,6 +231,14 @@ TEST(FakeQuantize, NamesTheFirstWeightThatIsNotFinite) {
         EXPECT_THROW((void)quantize_weights(layout, format, in, isa), InputError);
       }
     }
+  }
+  for (const Isa isa : supported_isas()) {
+    const WeightLayout long_columns{2, 3, 700, DepthAxis::strided};
+    std::vector<float> in = normal(long_columns.elements());
+    in[long_columns.index(1, 2, 5)] = kInfinity;
+    in[long_columns.index(1, 0, 6)] = kNaN;
+    EXPECT_EQ(refusal(long_columns, parse_format("int8"), in, isa),
+              "weight 5 of output channel 2 of matrix 1 is infinite; only finite weights can be quantized");
   }
   const std::string one_matrix =
       refusal({1, 1, 2, DepthAxis::contiguous}, parse_format("int8"), {1.0F, kInfinity}, Isa::scalar);

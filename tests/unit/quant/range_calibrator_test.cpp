@@ -44,9 +44,8 @@ float outwards(float value, bool up) {
 
 ValueRange plain_percentile(std::vector<float> values, double percentile) {
   std::ranges::sort(values);
-  const auto cut = std::min<std::size_t>(
-      static_cast<std::size_t>(static_cast<double>(values.size()) * (100.0 - percentile) / 200.0),
-      (values.size() - 1) / 2);
+  const auto cut =
+      static_cast<std::size_t>(static_cast<double>(values.size()) * (100.0 - percentile) / 200.0);
   return {std::max(values.front(), outwards(values[cut], false)),
           std::min(values.back(), outwards(values[values.size() - 1 - cut], true)), false};
 }
@@ -140,6 +139,7 @@ TEST(RangeCalibrator, RefusesToChooseFromNothing) {
     calibrator.observe(std::vector<float>{0.0F});
     EXPECT_EQ(calibrator.range(), (ValueRange{0.0F, 0.0F, false})) << calibration;
   }
+  EXPECT_THROW(RangeCalibrator({RangeRule::percentile, 0}), UsageError);
   RangeCalibrator minmax(parse_calibration("minmax"));
   EXPECT_THROW(minmax.merge(RangeCalibrator(parse_calibration("entropy"))), UsageError);
   RangeCalibrator percentile(parse_calibration("percentile:99"));
