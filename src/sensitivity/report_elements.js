@@ -18,7 +18,8 @@ function fill(element, attributes, children) {
 }
 
 const make = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
-const draw = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+const draw = (tag, attributes = {}, ...children) =>
+  fill(document.createElementNS(SVG, tag), attributes, children);
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const NOTHING = "–";
@@ -41,7 +42,11 @@ const percent = (value, decimals = 1) => (isNumber(value) ? `${(100 * value).toF
 const whole = (value) => value.toLocaleString("en");
 
 function amount(value) {
-  for (const [size, unit] of [[1e9, " G"], [1e6, " M"], [1e3, " k"]]) {
+  for (const [size, unit] of [
+    [1e9, " G"],
+    [1e6, " M"],
+    [1e3, " k"],
+  ]) {
     if (value >= size) return short(value / size) + unit;
   }
   return String(value);
@@ -57,7 +62,13 @@ function decibels(local) {
 function klText(error) {
   const kl = make("span", {}, short(error ? error.kl : null));
   if (error && isNumber(error.kl)) {
-    kl.append(make("span", { class: "deviation" }, isNumber(error.kl_stderr) ? `\u00a0± ${short(error.kl_stderr, 2)}` : ""));
+    kl.append(
+      make(
+        "span",
+        { class: "deviation" },
+        isNumber(error.kl_stderr) ? `\u00a0± ${short(error.kl_stderr, 2)}` : "",
+      ),
+    );
   }
   return kl;
 }
@@ -68,15 +79,23 @@ function unitName(unit) {
   const start = unit.kind === "" ? unit.name.indexOf(unit.layer) : unit.name.lastIndexOf(unit.kind);
   const length = (unit.kind === "" ? unit.layer : unit.kind).length;
   if (start < 0 || length === 0) return make("span", { class: "name" }, make("b", {}, ...path(unit.name)));
-  return make("span", { class: "name" }, ...path(unit.name.slice(0, start)),
-    make("b", {}, ...path(unit.name.slice(start, start + length))), ...path(unit.name.slice(start + length)));
+  return make(
+    "span",
+    { class: "name" },
+    ...path(unit.name.slice(0, start)),
+    make("b", {}, ...path(unit.name.slice(start, start + length))),
+    ...path(unit.name.slice(start + length)),
+  );
 }
 
 // Told apart by colour and by form.
 const partColor = (index) => `var(--part-${index % 4})`;
 
 function partMark(index) {
-  return make("span", { class: index % 2 === 0 ? "part" : "part square", style: { color: partColor(index) } });
+  return make("span", {
+    class: index % 2 === 0 ? "part" : "part square",
+    style: { color: partColor(index) },
+  });
 }
 
 function showTip(target, content) {
@@ -85,7 +104,10 @@ function showTip(target, content) {
   tip.hidden = false;
   const place = target.getBoundingClientRect();
   const box = tip.getBoundingClientRect();
-  const left = Math.min(Math.max(8, place.left + place.width / 2 - box.width / 2), innerWidth - box.width - 8);
+  const left = Math.min(
+    Math.max(8, place.left + place.width / 2 - box.width / 2),
+    innerWidth - box.width - 8,
+  );
   const above = place.top - box.height - 8;
   tip.style.left = `${left}px`;
   tip.style.top = `${above >= 8 ? above : place.bottom + 8}px`;
@@ -95,8 +117,8 @@ function hideTip() {
   byId("tip").hidden = true;
 }
 
-// Pointer and keyboard for the marks of a chart: hovering and the arrow keys show a mark's numbers, a click or
-// Enter chooses it. `marks` are [element, x, y, tip, choose] with x and y in any one unit.
+// Pointer and keyboard for the marks of a chart: hovering and the arrow keys show a mark's numbers, a click
+// or Enter chooses it. `marks` are { element, x, y, tip, choose } with x and y in any one unit.
 function makeLively(svg, marks) {
   let active = null;
   const activate = (mark) => {

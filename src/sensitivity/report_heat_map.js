@@ -22,7 +22,10 @@ function mix(scale, share) {
 // Up to the worst unit. At the other end 2% are left out, so that a unit that does nothing does not take the
 // whole scale.
 function heatScale() {
-  const values = report.units.map(measureOf).filter((value) => isNumber(value) && value > 0).sort((a, b) => a - b);
+  const values = report.units
+    .map(measureOf)
+    .filter((value) => isNumber(value) && value > 0)
+    .sort((a, b) => a - b);
   if (values.length === 0) return { low: 1, high: 10, share: () => 0 };
   const left = Math.floor(0.02 * values.length);
   const low = values[smallestFirst() ? 0 : left];
@@ -49,7 +52,10 @@ function logTicks(low, high) {
 }
 
 // "0.001", "2e−5"
-const tickText = (tick) => short(tick, 2).replace(/(\.\d*?)0+(?=e|$)/, "$1").replace(/\.(?=e|$)/, "");
+const tickText = (tick) =>
+  short(tick, 2)
+    .replace(/(\.\d*?)0+(?=e|$)/, "$1")
+    .replace(/\.(?=e|$)/, "");
 
 function renderLegend(scale) {
   const stops = (colors) => {
@@ -58,14 +64,20 @@ function renderLegend(scale) {
   };
   const ticks = make("ol");
   for (const tick of logTicks(scale.low, scale.high)) {
-    const place = scale.high > scale.low ? Math.log(tick / scale.low) / Math.log(scale.high / scale.low) : 0.5;
+    const place =
+      scale.high > scale.low ? Math.log(tick / scale.low) / Math.log(scale.high / scale.low) : 0.5;
     ticks.append(make("li", { style: { left: `${100 * place}%` } }, tickText(tick)));
   }
   byId("heat-legend").replaceChildren(
     make("span", {}, `${measureLabel}, logarithmic`),
-    make("div", { class: "ramp" },
-      make("div", { style: { "--light": stops(LIGHT), "--dark": stops(DARK) } }), ticks),
-    make("span", {}, smallestFirst() ? "the smaller, the more sensitive" : "the larger, the more sensitive"));
+    make(
+      "div",
+      { class: "ramp" },
+      make("div", { style: { "--light": stops(LIGHT), "--dark": stops(DARK) } }),
+      ticks,
+    ),
+    make("span", {}, smallestFirst() ? "the smaller, the more sensitive" : "the larger, the more sensitive"),
+  );
 }
 
 // { columns: [layer], rows: [kind], cells: [[unit, column, row]], alone: [unit] }
@@ -118,10 +130,13 @@ const aloneLabelWidth = ({ alone }) => widest(alone.map(aloneLabel), 26);
 
 // Of one width in all panels, as wide as the page has room for.
 function cellWidth(layouts) {
-  const widths = layouts.filter(({ columns }) => columns.length > 0).map((layout) => {
-    const room = WIDTH - rowLabelWidth(layout) - (layout.alone.length > 0 ? aloneLabelWidth(layout) + 36 : 0);
-    return room / (layout.columns.length + (layout.alone.length > 0 ? 1 : 0));
-  });
+  const widths = layouts
+    .filter(({ columns }) => columns.length > 0)
+    .map((layout) => {
+      const room =
+        WIDTH - rowLabelWidth(layout) - (layout.alone.length > 0 ? aloneLabelWidth(layout) + 36 : 0);
+      return room / (layout.columns.length + (layout.alone.length > 0 ? 1 : 0));
+    });
   return Math.max(12, Math.floor(Math.min(30, ...widths)));
 }
 
@@ -135,7 +150,13 @@ function heatCell(unit, scale, x, y, width) {
     attributes.class = "cell unknown";
   }
   const element = draw("rect", attributes);
-  return { element, x: x / width, y: y / CELL_HEIGHT, tip: () => unitTip(unit, rankOf.get(unit)), choose: () => findUnit(unit) };
+  return {
+    element,
+    x: x / width,
+    y: y / CELL_HEIGHT,
+    tip: () => unitTip(unit, rankOf.get(unit)),
+    choose: () => findUnit(unit),
+  };
 }
 
 // One panel. Returns the drawing and its marks.
@@ -145,16 +166,21 @@ function heatPanel(layout, scale, width) {
   const turned = labels.some((label) => label.length > 3);
   const left = rowLabelWidth(layout);
   const top = columns.length === 0 ? 4 : turned ? 80 : 18;
-  const marks = cells.map(([unit, column, row]) => heatCell(unit, scale, left + column * width, top + row * CELL_HEIGHT, width));
-  const texts = rows.map((kind, row) => draw("text", { x: left - 8, y: top + row * CELL_HEIGHT + 15, "text-anchor": "end" },
-    shortened(kind, 22)));
+  const marks = cells.map(([unit, column, row]) =>
+    heatCell(unit, scale, left + column * width, top + row * CELL_HEIGHT, width),
+  );
+  const texts = rows.map((kind, row) =>
+    draw("text", { x: left - 8, y: top + row * CELL_HEIGHT + 15, "text-anchor": "end" }, shortened(kind, 22)),
+  );
   const every = turned || width >= 17 ? 1 : 5;
   labels.forEach((label, column) => {
     if (column % every !== 0) return;
     const x = left + (column + 0.5) * width - 1;
-    texts.push(turned
-      ? draw("text", { transform: `translate(${x + 4} ${top - 6}) rotate(-60)` }, shortened(label, 14))
-      : draw("text", { x, y: top - 6, "text-anchor": "middle" }, label));
+    texts.push(
+      turned
+        ? draw("text", { transform: `translate(${x + 4} ${top - 6}) rotate(-60)` }, shortened(label, 14))
+        : draw("text", { x, y: top - 6, "text-anchor": "middle" }, label),
+    );
   });
   const perColumn = Math.max(rows.length, 6);
   const aloneWidth = aloneLabelWidth(layout) + width + 16;
@@ -167,8 +193,15 @@ function heatPanel(layout, scale, width) {
   });
   const total = aloneLeft + Math.ceil(alone.length / perColumn) * aloneWidth;
   const height = top + Math.max(rows.length, Math.min(alone.length, perColumn)) * CELL_HEIGHT;
-  return [draw("svg", { width: total, height, viewBox: `0 0 ${total} ${height}`, tabindex: 0, role: "img" },
-    ...texts, ...marks.map(({ element }) => element)), marks];
+  return [
+    draw(
+      "svg",
+      { width: total, height, viewBox: `0 0 ${total} ${height}`, tabindex: 0, role: "img" },
+      ...texts,
+      ...marks.map(({ element }) => element),
+    ),
+    marks,
+  ];
 }
 
 function renderHeatMap() {
@@ -179,10 +212,17 @@ function renderHeatMap() {
   const width = cellWidth(layouts);
   const panels = parts.map((part, index) => {
     const [svg, marks] = heatPanel(layouts[index], scale, width);
-    svg.setAttribute("aria-label", `${part}: ${measureLabel} of ${marks.length} units; the arrow keys go from unit to unit`);
+    svg.setAttribute(
+      "aria-label",
+      `${part}: ${measureLabel} of ${marks.length} units; the arrow keys go from unit to unit`,
+    );
     makeLively(svg, marks);
-    return make("div", { class: "panel" },
-      make("h3", {}, partMark(index), part), make("div", { class: "scroll" }, svg));
+    return make(
+      "div",
+      { class: "panel" },
+      make("h3", {}, partMark(index), part),
+      make("div", { class: "scroll" }, svg),
+    );
   });
   byId("heat-map").replaceChildren(...panels);
 }

@@ -9,7 +9,15 @@ const DIRECTIONS = [
   { key: "out", label: "all but this unit" },
 ];
 
-const state = { format: report.formats[0], direction: "in", sort: "rank", descending: false, filter: "", all: false, found: null };
+const state = {
+  format: report.formats[0],
+  direction: "in",
+  sort: "rank",
+  descending: false,
+  filter: "",
+  all: false,
+  found: null,
+};
 
 const resultOf = (unit) => (Object.hasOwn(unit.formats, state.format) ? unit.formats[state.format] : null);
 

@@ -7,23 +7,58 @@ function renderFacts() {
     ["Samples", whole(report.samples)],
     ["Positions", report.has_logits ? whole(report.positions) : null],
     ["Units", whole(report.units.length), parameters > 0 ? `${amount(parameters)} parameters` : null],
-    ["Exact answers, unquantized", isNumber(report.exact_unquantized) ? percent(report.exact_unquantized) : null,
-      isNumber(report.exact_unquantized) ? `of ${whole(report.samples)}` : null],
-    ["Ranked by", { kl: "KL", mse: "MSE", nncf_mean_variance: "mean activation variance", weight_mse: "weight MSE",
-      random: "chance" }[report.criterion]],
+    [
+      "Exact answers, unquantized",
+      isNumber(report.exact_unquantized) ? percent(report.exact_unquantized) : null,
+      isNumber(report.exact_unquantized) ? `of ${whole(report.samples)}` : null,
+    ],
+    [
+      "Ranked by",
+      {
+        kl: "KL",
+        mse: "MSE",
+        nncf_mean_variance: "mean activation variance",
+        weight_mse: "weight MSE",
+        random: "chance",
+      }[report.criterion],
+    ],
   ];
   for (const [name, value, more] of facts) {
     if (value === null || value === "") continue;
-    byId("facts").append(make("div", {}, make("dt", {}, name),
-      make("dd", {}, value, more ? make("small", {}, ` ${more}`) : null)));
+    byId("facts").append(
+      make(
+        "div",
+        {},
+        make("dt", {}, name),
+        make("dd", {}, value, more ? make("small", {}, ` ${more}`) : null),
+      ),
+    );
   }
 }
 
 function renderProvenance() {
-  const rows = [["model", report.model], ["model, SHA-256", report.model_sha256], ["data", report.data],
-    ["data, SHA-256", report.data_sha256], ...Object.entries(report.settings)];
-  byId("provenance").append(make("table", {}, make("tbody", {}, ...rows.filter(([, value]) => value !== "")
-    .map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, make("code", {}, value)))))));
+  const rows = [
+    ["model", report.model],
+    ["model, SHA-256", report.model_sha256],
+    ["data", report.data],
+    ["data, SHA-256", report.data_sha256],
+    ...Object.entries(report.settings),
+  ];
+  byId("provenance").append(
+    make(
+      "table",
+      {},
+      make(
+        "tbody",
+        {},
+        ...rows
+          .filter(([, value]) => value !== "")
+          .map(([name, value]) =>
+            make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, make("code", {}, value))),
+          ),
+      ),
+    ),
+  );
 }
 
 function renderWhole() {
@@ -41,8 +76,18 @@ function renderWhole() {
   ].filter(([, , shown]) => shown);
   byId("whole").replaceChildren(
     make("thead", {}, make("tr", {}, ...columns.map(([label]) => make("th", { scope: "col" }, label)))),
-    make("tbody", {}, ...entries.map((entry) => make("tr", { class: entry[0] === state.format ? "current" : null },
-      ...columns.map(([, read]) => make("td", {}, read(entry)))))));
+    make(
+      "tbody",
+      {},
+      ...entries.map((entry) =>
+        make(
+          "tr",
+          { class: entry[0] === state.format ? "current" : null },
+          ...columns.map(([, read]) => make("td", {}, read(entry))),
+        ),
+      ),
+    ),
+  );
 }
 
 function exactText(exact) {
@@ -98,8 +143,14 @@ function start() {
   renderFacts();
   renderProvenance();
   byId("empty").hidden = report.units.length > 0;
-  const choices = [choice("format", "Format", report.formats.map((format) => ({ key: format, label: format }))),
-    choice("direction", "Quantized", directions)];
+  const choices = [
+    choice(
+      "format",
+      "Format",
+      report.formats.map((format) => ({ key: format, label: format })),
+    ),
+    choice("direction", "Quantized", directions),
+  ];
   byId("choice").append(...choices.filter((element) => element !== null));
   byId("choice").addEventListener("submit", (event) => event.preventDefault());
   byId("filter").addEventListener("input", (event) => {

@@ -20,13 +20,25 @@ function axes(low, high, at, labels) {
       draw("line", { class: "grid", x1: x, x2: x, y1: top, y2: height - bottom }),
       draw("line", { class: "grid", x1: left, x2: width - right, y1: y, y2: y }),
       draw("text", { x, y: height - bottom + 16, "text-anchor": "middle" }, text),
-      draw("text", { x: left - 7, y: y + 4, "text-anchor": "end" }, text));
+      draw("text", { x: left - 7, y: y + 4, "text-anchor": "end" }, text),
+    );
   }
   elements.push(
-    draw("rect", { class: "frame", x: left, y: top, width: width - left - right, height: height - top - bottom }),
+    draw("rect", {
+      class: "frame",
+      x: left,
+      y: top,
+      width: width - left - right,
+      height: height - top - bottom,
+    }),
     draw("line", { class: "identity", x1: at.x(low), y1: at.y(low), x2: at.x(high), y2: at.y(high) }),
     draw("text", { x: (left + width - right) / 2, y: height - 8, "text-anchor": "middle" }, labels.x),
-    draw("text", { transform: `translate(13 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, labels.y));
+    draw(
+      "text",
+      { transform: `translate(13 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" },
+      labels.y,
+    ),
+  );
   return elements;
 }
 
@@ -53,10 +65,19 @@ function scatter(points, labels) {
     tip: () => unitTip(unit, rankOf.get(unit), more),
     choose: () => findUnit(unit),
   }));
-  const svg = draw("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, tabindex: 0, role: "img",
-    "aria-label": `${labels.title}; the arrow keys go from unit to unit` },
-    ...axes(low, high, at, labels), ...marks.map(({ element }) => element),
-    draw("text", { class: "strong", x: left + 10, y: top + 20 }, labels.note));
+  const svg = draw(
+    "svg",
+    {
+      class: "chart",
+      viewBox: `0 0 ${width} ${height}`,
+      tabindex: 0,
+      role: "img",
+      "aria-label": `${labels.title}; the arrow keys go from unit to unit`,
+    },
+    ...axes(low, high, at, labels),
+    ...marks.map(({ element }) => element),
+    draw("text", { class: "strong", x: left + 10, y: top + 20 }, labels.note),
+  );
   makeLively(svg, marks);
   const used = parts.filter((part) => points.some(({ unit }) => unit.part === part));
   const keys = used.map((part) => make("span", {}, partMark(parts.indexOf(part)), part));
@@ -77,21 +98,45 @@ function renderFast() {
     const exact = errorOf(unit);
     if (!fast || !exact || result.method !== "exact") return [];
     const [x, y] = [fast[measureKey], exact[measureKey]];
-    return isNumber(x) && isNumber(y) ? [{ unit, x, y, more: [["fast", short(x)], ["exact", short(y)]] }] : [];
+    return isNumber(x) && isNumber(y)
+      ? [
+          {
+            unit,
+            x,
+            y,
+            more: [
+              ["fast", short(x)],
+              ["exact", short(y)],
+            ],
+          },
+        ]
+      : [];
   });
   const points = all.filter(drawable);
-  byId("fast-section").hidden = !report.units.some((unit) => Object.values(unit.formats).some((result) => result.fast_in || result.fast_out));
+  byId("fast-section").hidden = !report.units.some((unit) =>
+    Object.values(unit.formats).some((result) => result.fast_in || result.fast_out),
+  );
   if (points.length === 0) {
     byId("fast-remark").textContent = "No unit was measured both ways here.";
     byId("fast-chart").replaceChildren();
     return;
   }
   const found = report.correlation[state.format]?.[state.direction]?.[measureKey];
-  const note = found && isNumber(found.spearman)
-    ? `Spearman ${found.spearman.toFixed(3).replace("-", "−")} over ${whole(found.units)} units` : `${whole(points.length)} units`;
-  byId("fast-remark").textContent = `${measureLabel} of the units that were measured both ways. On the dashed line the estimate is right.${leftOut(all, points)}`;
-  byId("fast-chart").replaceChildren(...scatter(points,
-    { x: `fast estimate of the ${measureLabel}`, y: `exact ${measureLabel}`, note, title: `Fast against exact ${measureLabel}, ${note}` }));
+  const note =
+    found && isNumber(found.spearman)
+      ? `Spearman ${found.spearman.toFixed(3).replace("-", "−")} over ${whole(found.units)} units`
+      : `${whole(points.length)} units`;
+  byId("fast-remark").textContent =
+    `${measureLabel} of the units that were measured both ways. On the dashed line the estimate is right.` +
+    leftOut(all, points);
+  byId("fast-chart").replaceChildren(
+    ...scatter(points, {
+      x: `fast estimate of the ${measureLabel}`,
+      y: `exact ${measureLabel}`,
+      note,
+      title: `Fast against exact ${measureLabel}, ${note}`,
+    }),
+  );
 }
 
 function renderTokens() {
@@ -99,7 +144,17 @@ function renderTokens() {
     const local = localOf(unit);
     if (!local || !isNumber(local.picture_relative_error) || !isNumber(local.text_relative_error)) return [];
     const [x, y] = [local.text_relative_error, local.picture_relative_error];
-    return [{ unit, x, y, more: [["picture tokens", short(y)], ["text tokens", short(x)]] }];
+    return [
+      {
+        unit,
+        x,
+        y,
+        more: [
+          ["picture tokens", short(y)],
+          ["text tokens", short(x)],
+        ],
+      },
+    ];
   });
   const points = all.filter(drawable);
   byId("tokens-section").hidden = points.length === 0;
@@ -108,9 +163,17 @@ function renderTokens() {
   const ratios = points.map(({ x, y }) => y / x).sort((a, b) => a - b);
   byId("tokens-remark").replaceChildren(
     "Relative error at the unit's own output, by kind of token. Picture tokens are hit harder in ",
-    make("b", {}, `${harder} of ${points.length}`), " units; their error is ",
-    make("b", {}, `${short(ratios[Math.floor(ratios.length / 2)])} times`), ` that of text tokens in the median.${leftOut(all, points)}`);
-  byId("tokens-chart").replaceChildren(...scatter(points,
-    { x: "relative error of text tokens", y: "relative error of picture tokens", note: `${points.length} units`,
-      title: `Relative error of picture tokens against text tokens, ${points.length} units` }));
+    make("b", {}, `${harder} of ${points.length}`),
+    " units; their error is ",
+    make("b", {}, `${short(ratios[Math.floor(ratios.length / 2)])} times`),
+    ` that of text tokens in the median.${leftOut(all, points)}`,
+  );
+  byId("tokens-chart").replaceChildren(
+    ...scatter(points, {
+      x: "relative error of text tokens",
+      y: "relative error of picture tokens",
+      note: `${points.length} units`,
+      title: `Relative error of picture tokens against text tokens, ${points.length} units`,
+    }),
+  );
 }

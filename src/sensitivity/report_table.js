@@ -8,23 +8,73 @@ const COLUMNS = [
   { key: "rank", label: "Rank", value: (unit) => rankOf.get(unit), cell: rankCell },
   { key: "unit", label: "Unit", text: true, value: (unit) => unit.name, cell: nameCell },
   { key: "op", label: "Op", text: true, value: (unit) => unit.op, cell: (unit) => textCell(unit.op) },
-  { key: "shape", label: "Shape", value: (unit) => unit.shape[0] * unit.shape[1], worst: "large",
-    cell: (unit) => cell(`${unit.shape[0]} × ${unit.shape[1]}`) },
-  { key: "parameters", label: "Params", value: (unit) => unit.parameters, worst: "large",
-    cell: (unit) => cell(amount(unit.parameters)) },
-  { key: "kl", label: "KL ± std. error", value: (unit) => (errorOf(unit) || {}).kl, worst: "large", cell: klCell,
-    shown: hasKl },
-  { key: "mse", label: "MSE", value: (unit) => (errorOf(unit) || {}).mse, worst: "large",
-    cell: (unit) => barCell((errorOf(unit) || {}).mse, !hasKl && "mse"), shown: directions.length > 0 },
-  { key: "score", label: "Score", value: (unit) => (resultOf(unit) || {}).score, worst: "large",
-    cell: (unit) => barCell((resultOf(unit) || {}).score, byScore && "score"), shown: present((result) => isNumber(result.score)) },
-  { key: "top1", label: "Top-1", value: (unit) => (errorOf(unit) || {}).top1, worst: "small",
-    cell: (unit) => cell(percent((errorOf(unit) || {}).top1, 2)), shown: hasKl },
-  { key: "sqnr", label: "SQNR, dB", value: sqnrValue, worst: "small", cell: (unit) => cell(decibels(localOf(unit))) },
-  { key: "relative", label: "Rel. error", value: (unit) => (localOf(unit) || {}).relative_error, worst: "large",
-    cell: (unit) => cell(short((localOf(unit) || {}).relative_error)) },
-  { key: "method", label: "Method", text: true, value: (unit) => (resultOf(unit) || {}).method,
-    cell: methodCell },
+  {
+    key: "shape",
+    label: "Shape",
+    value: (unit) => unit.shape[0] * unit.shape[1],
+    worst: "large",
+    cell: (unit) => cell(`${unit.shape[0]} × ${unit.shape[1]}`),
+  },
+  {
+    key: "parameters",
+    label: "Params",
+    value: (unit) => unit.parameters,
+    worst: "large",
+    cell: (unit) => cell(amount(unit.parameters)),
+  },
+  {
+    key: "kl",
+    label: "KL ± std. error",
+    value: (unit) => (errorOf(unit) || {}).kl,
+    worst: "large",
+    cell: klCell,
+    shown: hasKl,
+  },
+  {
+    key: "mse",
+    label: "MSE",
+    value: (unit) => (errorOf(unit) || {}).mse,
+    worst: "large",
+    cell: (unit) => barCell((errorOf(unit) || {}).mse, !hasKl && "mse"),
+    shown: directions.length > 0,
+  },
+  {
+    key: "score",
+    label: "Score",
+    value: (unit) => (resultOf(unit) || {}).score,
+    worst: "large",
+    cell: (unit) => barCell((resultOf(unit) || {}).score, byScore && "score"),
+    shown: present((result) => isNumber(result.score)),
+  },
+  {
+    key: "top1",
+    label: "Top-1",
+    value: (unit) => (errorOf(unit) || {}).top1,
+    worst: "small",
+    cell: (unit) => cell(percent((errorOf(unit) || {}).top1, 2)),
+    shown: hasKl,
+  },
+  {
+    key: "sqnr",
+    label: "SQNR, dB",
+    value: sqnrValue,
+    worst: "small",
+    cell: (unit) => cell(decibels(localOf(unit))),
+  },
+  {
+    key: "relative",
+    label: "Rel. error",
+    value: (unit) => (localOf(unit) || {}).relative_error,
+    worst: "large",
+    cell: (unit) => cell(short((localOf(unit) || {}).relative_error)),
+  },
+  {
+    key: "method",
+    label: "Method",
+    text: true,
+    value: (unit) => (resultOf(unit) || {}).method,
+    cell: methodCell,
+  },
 ].filter(({ shown }) => shown !== false);
 
 let rankOf = new Map();
@@ -90,7 +140,8 @@ function sortBy(column) {
 }
 
 function matches(unit, words) {
-  const text = `${unit.name} ${unit.kind} ${unit.layer} ${unit.part} ${unit.op} ${(resultOf(unit) || {}).method}`.toLowerCase();
+  const { method } = resultOf(unit) || {};
+  const text = [unit.name, unit.kind, unit.layer, unit.part, unit.op, method].join(" ").toLowerCase();
   return words.every((word) => text.includes(word));
 }
 
@@ -111,7 +162,13 @@ function renderHead() {
       sortBy(column);
       byId("ranking").querySelector(`th[data-key="${column.key}"] button`).focus();
     });
-    row.append(make("th", { scope: "col", "data-key": column.key, "aria-sort": sorted, class: column.text ? "text" : null }, button));
+    row.append(
+      make(
+        "th",
+        { scope: "col", "data-key": column.key, "aria-sort": sorted, class: column.text ? "text" : null },
+        button,
+      ),
+    );
   }
   byId("ranking").tHead.replaceChildren(row);
 }
@@ -127,9 +184,18 @@ function renderTable() {
   };
   renderHead();
   byId("ranking").tBodies[0].replaceChildren(
-    ...rows.map((unit) => make("tr", { class: unit === state.found ? "found" : null }, ...COLUMNS.map((column) => column.cell(unit)))));
-  byId("count").textContent = units.length === report.units.length
-    ? `${whole(units.length)} units` : `${whole(units.length)} of ${whole(report.units.length)} units`;
+    ...rows.map((unit) =>
+      make(
+        "tr",
+        { class: unit === state.found ? "found" : null },
+        ...COLUMNS.map((column) => column.cell(unit)),
+      ),
+    ),
+  );
+  byId("count").textContent =
+    units.length === report.units.length
+      ? `${whole(units.length)} units`
+      : `${whole(units.length)} of ${whole(report.units.length)} units`;
   byId("more").hidden = rows.length === units.length;
   byId("more").textContent = `Show all ${whole(units.length)}`;
 }
@@ -142,10 +208,16 @@ function concentration() {
   const total = sum(ranked, rankValue);
   if (!(total > 0)) return [];
   const share = sum(ranked.slice(0, 10), rankValue) / total;
-  const parameters = sum(ranked.slice(0, 10), (unit) => unit.parameters) / sum(report.units, (unit) => unit.parameters);
+  const parameters =
+    sum(ranked.slice(0, 10), (unit) => unit.parameters) / sum(report.units, (unit) => unit.parameters);
   const label = report.criterion === "kl" ? "KL" : "MSE";
-  return ["The 10 most sensitive units make up ", make("b", {}, percent(share)), ` of the sum of all ${label}; they hold `,
-    make("b", {}, percent(parameters)), " of the parameters."];
+  return [
+    "The 10 most sensitive units make up ",
+    make("b", {}, percent(share)),
+    ` of the sum of all ${label}; they hold `,
+    make("b", {}, percent(parameters)),
+    " of the parameters.",
+  ];
 }
 
 // From a chart to the unit's row.

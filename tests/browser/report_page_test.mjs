@@ -11,15 +11,20 @@ const { chromium } = await import(pathToFileURL(join(resolve(playwright), "index
 
 const readReport = (name) => JSON.parse(readFileSync(join(folder, name, "report.json"), "utf8"));
 const unitsBy = (report, value, descending) =>
-  [...report.units].sort((a, b) => (descending ? value(b) - value(a) : value(a) - value(b))).map(({ name }) => name);
+  [...report.units]
+    .sort((a, b) => (descending ? value(b) - value(a) : value(a) - value(b)))
+    .map(({ name }) => name);
 
 // A page with the report; `done` says that it asked for nothing and had no trouble.
 async function open(browser, name) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 1000 } });
+  const context = await browser.newContext({ viewport: { width: 1100, height: 700 } });
   const page = await context.newPage();
   const url = pathToFileURL(resolve(folder, name, "report.html")).href;
   const trouble = [];
-  page.on("request", (request) => request.url() !== url && !request.url().startsWith("data:") && trouble.push(request.url()));
+  page.on(
+    "request",
+    (request) => request.url() !== url && !request.url().startsWith("data:") && trouble.push(request.url()),
+  );
   page.on("console", (message) => trouble.push(message.text()));
   page.on("pageerror", (error) => trouble.push(error.message));
   page.on("dialog", (dialog) => trouble.push(dialog.message()));
@@ -35,7 +40,8 @@ const names = (page) => page.locator("#ranking tbody td.unit").allTextContents()
 const header = (page, label) => page.locator("#ranking th button", { hasText: label });
 const sortOf = (page, label) => page.locator("#ranking th", { hasText: label }).getAttribute("aria-sort");
 const choose = (page, label) => page.locator("#choice label", { hasText: label }).click();
-const fills = (page) => page.locator("#heat-map .cell").evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell).fill));
+const fills = (page) =>
+  page.locator("#heat-map .cell").evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell).fill));
 
 async function sortsByAClick(page, report) {
   const kl = unitsBy(report, (unit) => unit.formats.int8.in.kl, true);
@@ -79,14 +85,20 @@ async function filters(page, report) {
 async function switchesFormatAndDirection(page, report) {
   const before = await fills(page);
   await choose(page, "int4:32");
-  assert.deepEqual((await names(page)).slice(0, 10), unitsBy(report, (unit) => unit.formats["int4:32"].in.kl, true).slice(0, 10));
+  assert.deepEqual(
+    (await names(page)).slice(0, 10),
+    unitsBy(report, (unit) => unit.formats["int4:32"].in.kl, true).slice(0, 10),
+  );
   assert.notDeepEqual(await fills(page), before, "the heat map is another");
   assert.match(await page.locator("#heat-section .shown").textContent(), /^int4:32, only this unit/);
   assert.equal(await page.locator("#whole tr.current td").first().textContent(), "int4:32");
 
   await choose(page, "all but this unit");
-  assert.deepEqual((await names(page)).slice(0, 10), unitsBy(report, (unit) => unit.formats["int4:32"].out.kl, false).slice(0, 10),
-    "all but one: the smallest error first");
+  assert.deepEqual(
+    (await names(page)).slice(0, 10),
+    unitsBy(report, (unit) => unit.formats["int4:32"].out.kl, false).slice(0, 10),
+    "all but one: the smallest error first",
+  );
   await choose(page, "only this unit");
   await page.locator("#choice input:checked").first().press("ArrowLeft");
   assert.match(await page.locator("#heat-section .shown").textContent(), /^int8-dynamic, /, "by keyboard");
@@ -99,15 +111,25 @@ async function drawsTheHeatMap(page, report) {
   const panels = page.locator("#heat-map .panel");
   assert.deepEqual(await panels.locator("h3").allTextContents(), ["vision", "text_with_image"]);
   for (const [index, part] of ["vision", "text_with_image"].entries()) {
-    assert.equal(await panels.nth(index).locator(".cell").count(), report.units.filter((unit) => unit.part === part).length);
+    assert.equal(
+      await panels.nth(index).locator(".cell").count(),
+      report.units.filter((unit) => unit.part === part).length,
+    );
   }
   assert.equal(await page.locator("#heat-map .cell.unknown").count(), 0);
 
   // The worst unit is darker than the mildest.
-  const light = (fill) => fill.match(/\d+/g).map(Number).reduce((sum, channel) => sum + channel);
+  const light = (fill) =>
+    fill
+      .match(/\d+/g)
+      .map(Number)
+      .reduce((sum, channel) => sum + channel);
   const cells = await fills(page);
   const [darkest, lightest] = [Math.min(...cells.map(light)), Math.max(...cells.map(light))];
-  await page.locator("#heat-map .cell").nth(cells.findIndex((fill) => light(fill) === darkest)).hover();
+  await page
+    .locator("#heat-map .cell")
+    .nth(cells.findIndex((fill) => light(fill) === darkest))
+    .hover();
   const tip = await page.locator("#tip").textContent();
   const worst = unitsBy(report, (unit) => unit.formats.int8.in.kl, true)[0];
   assert.ok(darkest < 120 && lightest > 600, `${darkest} ${lightest}`);
@@ -118,7 +140,11 @@ async function drawsTheHeatMap(page, report) {
   await page.keyboard.press("ArrowDown");
   assert.match(await page.locator("#tip").textContent(), /^\/visual\//);
   await page.keyboard.press("Enter");
-  assert.equal(await page.locator("#ranking tr.found").count(), 1, "the chosen unit is marked in the ranking");
+  assert.equal(
+    await page.locator("#ranking tr.found").count(),
+    1,
+    "the chosen unit is marked in the ranking",
+  );
   assert.ok(await page.locator("#ranking tr.found").isVisible());
 }
 
@@ -126,7 +152,11 @@ async function drawsTheScatters(page, report) {
   const exact = report.units.filter((unit) => unit.formats.int8.method === "exact").length;
   assert.equal(await page.locator("#fast-chart .point").count(), exact);
   const { spearman, units } = report.correlation.int8.in.kl;
-  assert.ok((await page.locator("#fast-chart").textContent()).includes(`Spearman ${spearman.toFixed(3)} over ${units} units`));
+  assert.ok(
+    (await page.locator("#fast-chart").textContent()).includes(
+      `Spearman ${spearman.toFixed(3)} over ${units} units`,
+    ),
+  );
   const both = report.units.filter((unit) => unit.formats.int8.local.picture_relative_error !== null).length;
   assert.equal(await page.locator("#tokens-chart .point").count(), both);
 }
@@ -138,7 +168,8 @@ async function showsALargeReport(browser) {
   assert.equal(await page.locator("#whole tbody tr").count(), 3);
   await page.locator(".provenance summary").click();
   const provenance = await page.locator("#provenance").textContent();
-  for (const text of [report.model_sha256, report.data_sha256, report.settings.onnxruntime]) assert.ok(provenance.includes(text), text);
+  for (const text of [report.model_sha256, report.data_sha256, report.settings.onnxruntime])
+    assert.ok(provenance.includes(text), text);
   await sortsByAClick(page, report);
   await filters(page, report);
   await drawsTheScatters(page, report);
@@ -149,11 +180,18 @@ async function showsALargeReport(browser) {
 
 async function leavesOutWhatIsNotThere(browser) {
   const { page, done } = await open(browser, "plain");
-  assert.equal(await page.locator("#choice").textContent(), "", "one format, one direction: nothing to choose");
+  assert.equal(
+    await page.locator("#choice").textContent(),
+    "",
+    "one format, one direction: nothing to choose",
+  );
   assert.equal(await header(page, "KL").count(), 0);
   assert.equal(await page.locator("#tokens-section").isVisible(), false);
   const report = readReport("plain");
-  assert.deepEqual(await names(page), unitsBy(report, (unit) => unit.formats.int8.in.mse, true));
+  assert.deepEqual(
+    await names(page),
+    unitsBy(report, (unit) => unit.formats.int8.in.mse, true),
+  );
   assert.equal(await page.locator("#heat-map .cell").count(), report.units.length);
   await done();
 
@@ -169,11 +207,18 @@ async function isNotBrokenByNames(browser) {
   assert.equal(await page.title(), `${report.model} – quantization sensitivity`);
   assert.equal(await page.locator("h1").textContent(), report.model);
   assert.deepEqual((await names(page)).sort(), report.units.map(({ name }) => name).sort());
-  assert.equal(await page.locator("img, b b, body > script:not([id])").count(), 1, "the page's own script only");
+  assert.equal(
+    await page.locator("img, b b, body > script:not([id])").count(),
+    1,
+    "the page's own script only",
+  );
   await done();
 }
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic"] });
+const browser = await chromium.launch({
+  executablePath,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic"],
+});
 try {
   await showsALargeReport(browser);
   await leavesOutWhatIsNotThere(browser);

@@ -219,7 +219,7 @@ SensitivityReport fake_tiny_report() {
 
 SensitivityReport fake_3b_report() {
   return report_of({32, 36, 1280, 3420, 2048, 11008, 256, 151936}, {"int8", "int8-dynamic", "int4:32"},
-                   "Qwen2.5-VL-3B-Instruct");
+                   "made-up-3b");
 }
 
 SensitivityReport fake_plain_report() {
