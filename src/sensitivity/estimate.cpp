@@ -5,26 +5,40 @@
 #include <numeric>
 
 #include "quant/format.h"
+#include "qvl/error.h"
 #include "sensitivity/metrics.h"
 
 namespace qvl {
 namespace {
 
-// How much of a squared error at the end of a block reaches the output.
-struct Gain {
-  double mse = 0;
-  std::optional<double> kl;
-};
+constexpr double kCarried = 0.85;
+constexpr double kDirectRuns = 3;  // runs of segments for each one that errors in the blocks take
 
+// Mean squared error and mean divergence; as a gain: what a squared error of 1 at the end of a block makes.
 struct Means {
   double mse = 0;
   std::optional<double> kl;
 };
 
-std::optional<Means> mean_of(const std::vector<OutputSums>& samples) {
-  if (samples.empty()) return std::nullopt;
-  const OutputError error = output_error(samples);
-  return Means{error.mse, error.kl};
+// Sums over a sample.
+struct SampleError {
+  double mse = 0;
+  double kl = 0;
+  double positions = 0;
+
+  SampleError& operator+=(const SampleError& other) {
+    mse += other.mse;
+    kl += other.kl;
+    positions += other.positions;
+    return *this;
+  }
+};
+
+SampleError error_of(const OutputSums& sums) {
+  SampleError error{sums.elements > 0 ? sums.squared_error / sums.elements : 0, 0,
+                    static_cast<double>(sums.kl.size())};
+  for (const double one : sums.kl) error.kl += one;
+  return error;
 }
 
 // Looks numbers up by the names that the report gives to things.
@@ -33,37 +47,43 @@ class Numbers {
   Numbers(const SensitivityReport& skeleton, const RunSettings& settings, const MeasurementStore& store)
       : skeleton_(skeleton), settings_(settings), store_(store), keys_(settings.keys()) {}
 
-  // Mean squared norm of the error at the end of the block over the first samples; none when one is missing.
+  // Mean squared norm of the error at the end of the block over samples; none when one is missing.
   [[nodiscard]] std::optional<double> block_error(std::size_t unit, const std::string& format,
-                                                  std::size_t samples) const {
+                                                  const std::vector<std::size_t>& samples) const {
     double sum = 0;
-    for (std::size_t s = 0; s < samples; ++s) {
+    for (const std::size_t s : samples) {
       const auto numbers = store_.find(key(unit, format, "block", s));
       if (!numbers) return std::nullopt;
       sum += LocalSums::of(*numbers).difference;
     }
-    return sum / static_cast<double>(samples);
+    return sum / static_cast<double>(samples.size());
   }
 
-  [[nodiscard]] std::optional<Means> output_errors(std::size_t unit, const std::string& format,
-                                                   std::size_t samples) const {
-    std::vector<OutputSums> all;
-    for (std::size_t s = 0; s < samples; ++s) {
-      const auto numbers = store_.find(key(unit, format, "in", s));
+  [[nodiscard]] std::optional<SampleError> unit_error(std::size_t unit, const std::string& format,
+                                                      const char* kind,
+                                                      const std::vector<std::size_t>& samples) const {
+    SampleError sum;
+    for (const std::size_t s : samples) {
+      const auto numbers = store_.find(key(unit, format, kind, s));
       if (!numbers) return std::nullopt;
-      all.push_back(OutputSums::of(*numbers));
+      sum += error_of(OutputSums::of(*numbers));
     }
-    return mean_of(all);
+    return sum;
   }
 
-  [[nodiscard]] std::optional<Means> whole_error(const std::string& format) const {
-    std::vector<OutputSums> all;
+  // Of the whole model, by sample.
+  [[nodiscard]] std::vector<SampleError> whole_errors(const std::string& format) const {
+    std::vector<SampleError> errors;
     for (const std::string& sample : settings_.samples) {
       const auto numbers = store_.find(keys_.of_whole(sample, parse_format(format)));
-      if (!numbers) return std::nullopt;
-      all.push_back(OutputSums::of(*numbers));
+      if (!numbers) {
+        throw InputError("the measurement of all units in " + format +
+                         " is missing; the same command again "
+                         "makes it");
+      }
+      errors.push_back(error_of(OutputSums::of(*numbers)));
     }
-    return mean_of(all);
+    return errors;
   }
 
  private:
@@ -78,27 +98,60 @@ class Numbers {
   MeasurementKeys keys_;
 };
 
+std::vector<std::size_t> all_samples(const RunSettings& settings) {
+  std::vector<std::size_t> samples(settings.samples.size());
+  std::iota(samples.begin(), samples.end(), 0);
+  return samples;
+}
+
+SampleError sum_of(const std::vector<SampleError>& errors, const std::vector<std::size_t>& samples) {
+  SampleError sum;
+  for (const std::size_t s : samples) sum += errors[s];
+  return sum;
+}
+
+// The fewest samples that carry most of the error, the largest first.
+std::vector<std::size_t> carriers_of(const std::vector<SampleError>& errors, std::size_t most) {
+  std::vector<std::size_t> order(errors.size());
+  std::iota(order.begin(), order.end(), 0);
+  const bool logits = std::ranges::any_of(errors, [](const SampleError& e) { return e.positions > 0; });
+  const auto weight = [&](std::size_t s) { return logits ? errors[s].kl : errors[s].mse; };
+  std::ranges::stable_sort(order, std::greater<>(), weight);
+  double total = 0;
+  for (const std::size_t s : order) total += weight(s);
+  double carried = 0;
+  std::vector<std::size_t> carriers;
+  for (const std::size_t s : order) {
+    if (carriers.size() == most || (!carriers.empty() && carried >= kCarried * total)) break;
+    carried += weight(s);
+    carriers.push_back(s);
+  }
+  return carriers;
+}
+
 double between(double a, double b, double part) {
   return std::exp((1 - part) * std::log(a) + part * std::log(b));
 }
 
-Gain interpolate(const Gain& a, const Gain& b, double part) {
-  Gain gain{between(a.mse, b.mse, part), std::nullopt};
+Means interpolate(const Means& a, const Means& b, double part) {
+  Means gain{between(a.mse, b.mse, part), std::nullopt};
   if (a.kl && b.kl) gain.kl = between(*a.kl, *b.kl, part);
   return gain;
 }
 
 // The gains of the replayed units, and between them those of the others.
-std::vector<std::optional<Gain>> gains_of(const SensitivityReport& skeleton, const Numbers& numbers,
-                                          const GainReplays& replays) {
-  std::vector<std::optional<Gain>> gains(skeleton.units.size());
+std::vector<std::optional<Means>> gains_of(const SensitivityReport& skeleton, const Numbers& numbers,
+                                           const ReplayPlan& plan, const std::vector<std::size_t>& samples) {
+  std::vector<std::optional<Means>> gains(skeleton.units.size());
   std::vector<std::size_t> known;
-  for (const auto& [unit, samples] : replays.units) {
-    const auto error = numbers.block_error(unit, replays.format, samples);
-    const auto output = numbers.output_errors(unit, replays.format, samples);
+  for (const std::size_t unit : plan.gain_units) {
+    const auto error = numbers.block_error(unit, plan.gain_format, samples);
+    const auto output = numbers.unit_error(unit, plan.gain_format, "in", samples);
     if (!error || !output || *error <= 0 || output->mse <= 0) continue;
-    Gain gain{output->mse / *error, std::nullopt};
-    if (output->kl && *output->kl > 0) gain.kl = *output->kl / *error;
+    const double total = *error * static_cast<double>(samples.size());
+    Means gain{output->mse / total, std::nullopt};
+    if (output->kl > 0)
+      gain.kl = output->kl / output->positions * static_cast<double>(samples.size()) / total;
     gains[unit] = gain;
     known.push_back(unit);
   }
@@ -141,46 +194,74 @@ std::vector<double> ranks_of(const std::vector<double>& values) {
 
 }  // namespace
 
-GainReplays plan_gain_replays(const SensitivityReport& skeleton, const RunSettings& settings) {
-  GainReplays replays;
+bool ReplayPlan::wants(std::size_t row, std::size_t format, const std::string& format_name,
+                       std::size_t sample, bool out) const {
+  const auto& samples = carriers[format];
+  if (direct) return std::ranges::find(samples, sample) != samples.end();
+  return !out && format_name == gain_format && sample == samples.front() &&
+         std::ranges::binary_search(gain_units, row);
+}
+
+ReplayPlan plan_replays(const SensitivityReport& skeleton, const RunSettings& settings,
+                        const MeasurementStore& store) {
+  const Numbers numbers(skeleton, settings, store);
   const auto coarser = [](const std::string& a, const std::string& b) {
     const Format x = parse_format(a);
     const Format y = parse_format(b);
-    if (x.activations != y.activations &&
-        (x.activations == ActivationRounding::kept) != (y.activations == ActivationRounding::kept))
-      return x.activations == ActivationRounding::kept;
-    if (x.bits != y.bits) return x.bits < y.bits;
-    return x.block > y.block;
+    const bool x_kept = x.activations == ActivationRounding::kept;
+    const bool y_kept = y.activations == ActivationRounding::kept;
+    if (x_kept != y_kept) return x_kept;
+    return x.bits != y.bits ? x.bits < y.bits : x.block > y.block;
   };
-  replays.format = *std::ranges::min_element(settings.formats, coarser);
   double segments = 0;
   for (const RunSettings::Part& part : settings.parts) segments += static_cast<double>(part.segments);
-  const std::size_t units = skeleton.units.size();
-  const auto samples = static_cast<double>(settings.samples.size());
-  const double local_runs =
-      samples * (segments + static_cast<double>(units) * static_cast<double>(settings.formats.size()));
-  const auto affordable = static_cast<std::size_t>(local_runs / std::max(1.0, segments / 2));
-  if (affordable >= units) {
-    const std::size_t each = std::min(settings.samples.size(), affordable / units);
-    for (std::size_t unit = 0; unit < units; ++unit) replays.units.emplace_back(unit, each);
-    return replays;
-  }
-  const std::size_t count = std::max<std::size_t>(1, affordable);
-  for (std::size_t i = 0; i < count; ++i) replays.units.emplace_back((2 * i + 1) * units / (2 * count), 1);
-  return replays;
+  const auto units = static_cast<double>(skeleton.units.size());
+  const auto formats = static_cast<double>(settings.formats.size());
+  const double local_runs = static_cast<double>(settings.samples.size()) * (segments + units * formats);
+  const double replays = local_runs / std::max(1.0, segments / 2);
+  const double directions = (settings.direction_in ? 1 : 0) + (settings.direction_out ? 1 : 0);
+  const auto each = static_cast<std::size_t>(kDirectRuns * replays / (units * formats));
+  ReplayPlan plan;
+  plan.direct = each >= static_cast<std::size_t>(directions);
+  plan.gain_format = *std::ranges::min_element(settings.formats, coarser);
+  for (const std::string& format : settings.formats)
+    plan.carriers.push_back(carriers_of(numbers.whole_errors(format), plan.direct ? each : 1));
+  if (plan.direct) return plan;
+  const auto count = std::clamp<std::size_t>(static_cast<std::size_t>(replays), 1, skeleton.units.size());
+  for (std::size_t i = 0; i < count; ++i)
+    plan.gain_units.push_back((2 * i + 1) * skeleton.units.size() / (2 * count));
+  return plan;
 }
 
-std::vector<std::vector<UnitEstimate>> estimate_units(const SensitivityReport& skeleton,
-                                                      const RunSettings& settings,
-                                                      const MeasurementStore& store) {
-  const Numbers numbers(skeleton, settings, store);
-  const auto gains = gains_of(skeleton, numbers, plan_gain_replays(skeleton, settings));
-  std::vector<std::vector<UnitEstimate>> estimates(skeleton.units.size(),
-                                                   std::vector<UnitEstimate>(settings.formats.size()));
+namespace {
+
+std::optional<Estimate> direct_estimate(const Numbers& numbers, std::size_t unit, const std::string& format,
+                                        const char* kind, const std::vector<std::size_t>& carriers,
+                                        const std::vector<SampleError>& whole) {
+  const auto sum = numbers.unit_error(unit, format, kind, carriers);
+  if (!sum) return std::nullopt;
+  std::vector<std::size_t> every(whole.size());
+  std::iota(every.begin(), every.end(), 0);
+  const SampleError all = sum_of(whole, every);
+  const SampleError carried = sum_of(whole, carriers);
+  const auto scaled = [](double value, double total, double part, double count) {
+    return part > 0 ? value * (total / part) / count : value / count;
+  };
+  Estimate estimate{scaled(sum->mse, all.mse, carried.mse, static_cast<double>(whole.size())), std::nullopt};
+  if (all.positions > 0) estimate.kl = scaled(sum->kl, all.kl, carried.kl, all.positions);
+  return estimate;
+}
+
+void estimate_by_gain(const SensitivityReport& skeleton, const RunSettings& settings, const Numbers& numbers,
+                      const ReplayPlan& plan, std::vector<std::vector<UnitEstimate>>& estimates) {
+  const std::size_t gain_format = static_cast<std::size_t>(
+      std::ranges::find(settings.formats, plan.gain_format) - settings.formats.begin());
+  const auto gains = gains_of(skeleton, numbers, plan, plan.carriers[gain_format]);
+  const std::vector<std::size_t> samples = all_samples(settings);
   for (std::size_t f = 0; f < settings.formats.size(); ++f) {
     Estimate total{0, 0.0};
     for (std::size_t unit = 0; unit < skeleton.units.size(); ++unit) {
-      const auto error = numbers.block_error(unit, settings.formats[f], settings.samples.size());
+      const auto error = numbers.block_error(unit, settings.formats[f], samples);
       if (!error || !gains[unit]) continue;
       Estimate estimate{gains[unit]->mse * *error, std::nullopt};
       if (gains[unit]->kl) estimate.kl = *gains[unit]->kl * *error;
@@ -188,17 +269,41 @@ std::vector<std::vector<UnitEstimate>> estimate_units(const SensitivityReport& s
       *total.kl += estimate.kl.value_or(0);
       estimates[unit][f].in = estimate;
     }
-    const auto whole = numbers.whole_error(settings.formats[f]);
-    if (!whole) continue;
+    const SampleError whole = sum_of(numbers.whole_errors(settings.formats[f]), samples);
     for (std::size_t unit = 0; unit < skeleton.units.size(); ++unit) {
       const auto& in = estimates[unit][f].in;
       if (!in) continue;
       const auto rest = [](double all, double own, double sum) {
         return sum > 0 ? all * (1 - own / sum) : all;
       };
-      Estimate out{rest(whole->mse, in->mse, total.mse), std::nullopt};
-      if (whole->kl && in->kl) out.kl = rest(*whole->kl, *in->kl, *total.kl);
+      Estimate out{rest(whole.mse / static_cast<double>(samples.size()), in->mse, total.mse), std::nullopt};
+      if (whole.positions > 0 && in->kl) out.kl = rest(whole.kl / whole.positions, *in->kl, *total.kl);
       estimates[unit][f].out = out;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::vector<UnitEstimate>> estimate_units(const SensitivityReport& skeleton,
+                                                      const RunSettings& settings,
+                                                      const MeasurementStore& store) {
+  const Numbers numbers(skeleton, settings, store);
+  const ReplayPlan plan = plan_replays(skeleton, settings, store);
+  std::vector<std::vector<UnitEstimate>> estimates(skeleton.units.size(),
+                                                   std::vector<UnitEstimate>(settings.formats.size()));
+  if (!plan.direct) {
+    estimate_by_gain(skeleton, settings, numbers, plan, estimates);
+    return estimates;
+  }
+  for (std::size_t f = 0; f < settings.formats.size(); ++f) {
+    const std::string& format = settings.formats[f];
+    const auto whole = numbers.whole_errors(format);
+    for (std::size_t unit = 0; unit < skeleton.units.size(); ++unit) {
+      if (settings.direction_in)
+        estimates[unit][f].in = direct_estimate(numbers, unit, format, "in", plan.carriers[f], whole);
+      if (settings.direction_out)
+        estimates[unit][f].out = direct_estimate(numbers, unit, format, "out", plan.carriers[f], whole);
     }
   }
   return estimates;
@@ -213,9 +318,13 @@ std::vector<std::vector<bool>> exact_candidates(const RunSettings& settings,
   if (settings.method != Method::automatic || units == 0) return chosen;
   for (std::size_t f = 0; f < settings.formats.size(); ++f) {
     const auto measure = [&](std::size_t unit) {
-      const auto& in = estimates[unit][f].in;
-      if (!in) return HUGE_VAL;  // nothing is known of it
-      return settings.criterion == Criterion::kl && in->kl ? *in->kl : in->mse;
+      const UnitEstimate& known = estimates[unit][f];
+      const std::optional<Estimate>& estimate = known.in ? known.in : known.out;
+      if (!estimate) return HUGE_VAL;  // nothing is known of it
+      // Of the errors that remain without the unit, small ones matter.
+      const double value =
+          settings.criterion == Criterion::kl && estimate->kl ? *estimate->kl : estimate->mse;
+      return known.in ? value : 1 / std::max(value, 1e-300);
     };
     std::vector<double> sorted;
     for (std::size_t unit = 0; unit < units; ++unit) sorted.push_back(measure(unit));

@@ -14,20 +14,34 @@
 
 namespace qvl {
 
-// Which candidates are replayed to the output to learn the gains: (unit, first so many samples), all in one
-// format, each quantized alone. The format is the coarsest for weights. Replays may take as many runs of
-// segments as finding the errors in the blocks takes: where that is enough, every unit is replayed on as many
-// samples as can be, else units spread evenly over the model on one.
-struct GainReplays {
-  std::string format;
-  std::vector<std::pair<std::size_t, std::size_t>> units;  // index into the report's units, samples
+// Which candidates are replayed to the output, and on which samples. Errors of the output come from few
+// samples: those whose answer hangs on little. They are known from the runs with the whole model quantized;
+// `carriers` are the fewest samples that make up 85 % of such a run's error, the largest first.
+//
+// direct: every candidate is replayed on its format's carriers, or on as many of them as can be paid for.
+// Otherwise (large models) units spread evenly over the model are replayed in one format, the coarsest for
+// weights, on its first carrier, to learn how much of an error at the end of a block reaches the output.
+//
+// What is paid: a direct plan may take three times the runs of segments that finding the errors in the blocks
+// takes, the other one as many.
+struct ReplayPlan {
+  bool direct = false;
+  std::vector<std::vector<std::size_t>> carriers;  // by format of the settings: samples
+  std::string gain_format;
+  std::vector<std::size_t> gain_units;  // rows of the report, ascending
+
+  [[nodiscard]] bool wants(std::size_t row, std::size_t format, const std::string& format_name,
+                           std::size_t sample, bool out) const;
 };
-[[nodiscard]] GainReplays plan_gain_replays(const SensitivityReport& skeleton, const RunSettings& settings);
+// Throws InputError when the errors of the whole model are not in the store.
+[[nodiscard]] ReplayPlan plan_replays(const SensitivityReport& skeleton, const RunSettings& settings,
+                                      const MeasurementStore& store);
 
 // A unit's estimates by unit of the report and format of the settings; none where measurements are missing.
-// The gain of a unit is that of its own replay; where it has none, it is interpolated (geometrically) between
-// the replayed units before and behind it in the same part. `out` is what the whole model's error in that
-// format would lose: error of all x (1 - share of the unit among the estimates of all).
+// Of a direct plan: the sum over the carriers, divided by the share of the whole model's error that they make
+// up. Otherwise: the error at the end of the unit's block times a gain, that of its own replay or
+// interpolated (geometrically) between the replayed units before and behind it in the same part; and `out` is
+// the whole model's error x (1 - share of the unit among the estimates of all).
 struct UnitEstimate {
   std::optional<Estimate> in;
   std::optional<Estimate> out;

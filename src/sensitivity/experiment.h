@@ -78,6 +78,7 @@ class Experiment {
 
   [[nodiscard]] std::vector<Group> groups() const;
   void prepare(const Group& group, const Observe& observe);
+  void advance_checked(const Stage& stage, Flight& base);
   void own_answers(const Group& group);
   void run_shapes(Flight& flight);
   void keep_shapes(const Stage& stage, const Flight& flight);
@@ -113,6 +114,7 @@ class Experiment {
   std::optional<Flight> reference_;            // unquantized, in front of the last stage
   std::map<std::size_t, HeldTensor> outputs_;  // of the reference, of some samples
   SensitivityProgress progress_;
+  bool learning_ = false;           // of the memory that this model takes
   std::uint64_t sample_bytes_ = 0;  // the most that the states of a sample take
   std::uint64_t inside_bytes_ = 0;  // the most that lies inside a segment
   std::uint64_t output_bytes_ = 0;

@@ -24,7 +24,9 @@ void Experiment::run_plain(const Observe& observe) {
   report(0);
   const std::uint64_t fixed = MemoryPlan::resident();
   MemoryPlan::watch();
+  learning_ = true;
   prepare({0}, observe);
+  learning_ = false;
   const std::uint64_t peak = MemoryPlan::most_resident();
   const std::uint64_t held = fixed + weights_.held_bytes() + sample_bytes_;
   // A candidate's run has the values inside the segment beside its own.
@@ -32,7 +34,9 @@ void Experiment::run_plain(const Observe& observe) {
   memory_.learn(fixed, run, sample_bytes_);
   replay_.set_workers(memory_.workers(worker_count(options_.threads)));
   const std::vector<Group> all = groups();
-  if (all.size() == 1 && program_.samples.size() == 1) return;
+  if (program_.samples.size() == 1) return;
+  // Without an observer measure() prepares each group when its turn comes.
+  if (!observe && all.size() > 1) return;
   for (const Group& group : all) prepare(group, observe);
 }
 
@@ -120,6 +124,20 @@ void Experiment::check_inside(const Stage& stage, const Flight& base, const Obse
       });
 }
 
+// Throws InputError naming sample and unit where what the segment gives is not finite.
+void Experiment::advance_checked(const Stage& stage, Flight& base) {
+  const Flight before = base;
+  replay_.advance(stage, std::vector<Flight*>{&base});
+  for (const auto& [item, state] : base.states) {
+    for (const auto& [name, value] : state) {
+      if (value.view.dtype != DType::f32 || all_finite(value.view)) continue;
+      check_inside(stage, before, {});
+      throw InputError(fmt::format("the unquantized value {} is not finite in {}", name,
+                                   program_.samples[before.samples.front()].name));
+    }
+  }
+}
+
 void Experiment::prepare(const Group& group, const Observe& observe) {
   if (reference_) {
     for (std::size_t p = 0; p < program_.parts.size(); ++p) {
@@ -131,11 +149,11 @@ void Experiment::prepare(const Group& group, const Observe& observe) {
   own_answers(group);
   Flight base = replay_.start(Assignment(program_.unit_count()), group);
   std::unordered_map<std::size_t, std::uint64_t> most;
-  const std::vector<Flight*> flights{&base};
   for (Stage stage; !stage.is_end(program_); stage = stage.next(program_)) {
     if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
-    check_inside(stage, base, observe);
-    if (!stage.is_last(program_)) replay_.advance(stage, flights);
+    // Inside is looked at where something is to be learned there, or to say which unit is to blame.
+    if (observe || learning_ || !stage.of(program_).shapes.empty()) check_inside(stage, base, observe);
+    if (!stage.is_last(program_)) advance_checked(stage, base);
     std::uint64_t bytes = 0;
     for (const auto& [item, state] : base.states) bytes += total_bytes(state);
     sample_bytes_ = std::max(sample_bytes_, bytes / group.size() + 1);
@@ -150,8 +168,11 @@ void Experiment::prepare(const Group& group, const Observe& observe) {
                                    program_.parts.back()->graph.path().string(),
                                    program_.parts.back()->output(), name(output.view.dtype)));
     }
-    if (!all_finite(output.view))
+    if (!all_finite(output.view)) {
+      const std::size_t part = program_.parts.size() - 1;
+      check_inside({part, program_.parts[part]->cut.segments.size() - 1}, *reference_, {});
       throw InputError(fmt::format("{}: the unquantized output is not finite", info.name));
+    }
     const MeasurementKey key = MeasurementKeys::of_plain(info.sha256, "plain");
     if (store_.has(key)) continue;
     const AnswerRows* answer = program_.has_logits ? &info.answer : nullptr;

@@ -107,7 +107,6 @@ class Measurement {
   void run_plain();
   void weigh();
   void measure();
-  [[nodiscard]] std::vector<std::size_t> gain_samples() const;
   [[nodiscard]] bool is_own(std::size_t unit) const {
     return row_of_[unit] % static_cast<std::size_t>(options_.shard.count) ==
            static_cast<std::size_t>(options_.shard.index);
@@ -247,18 +246,21 @@ void Measurement::measure() {
   const bool automatic = options_.method == Method::automatic;
   // To estimate all units is the same work in every shard; what is measured exactly is shared.
   const auto shares = [&](std::size_t unit) { return automatic || is_own(unit); };
-  const GainReplays gains = plan_gain_replays(skeleton_, settings_);
-  std::vector<std::size_t> gain_samples(skeleton_.units.size(), 0);
-  for (const auto& [row, samples] : gains.units) gain_samples[row] = samples;
+  experiment_->measure([](const Candidate& c, std::size_t) { return Wanted{false, !c.unit}; },
+                       "the whole model quantized");
+  const ReplayPlan plan = plan_replays(skeleton_, settings_, *store_);
+  const auto planned = [&](const Candidate& c, std::size_t sample) {
+    const std::size_t f = format_index(c.format);
+    const bool asked = c.out ? options_.direction_out : options_.direction_in || !plan.direct;
+    return asked && plan.wants(row_of_[*c.unit], f, settings_.formats[f], sample, c.out);
+  };
   if (options_.method != Method::exact) {
     experiment_->measure(
         [&](const Candidate& c, std::size_t sample) {
-          if (!c.unit) return Wanted{false, true};
-          if (c.out || !shares(*c.unit)) return Wanted{};
-          const bool gain = to_string(*c.format) == gains.format && sample < gain_samples[row_of_[*c.unit]];
-          return Wanted{true, gain};
+          if (!c.unit || !shares(*c.unit)) return Wanted{};
+          return Wanted{true, planned(c, sample)};
         },
-        "errors in the blocks, and replays for the gains");
+        "errors in the blocks, and some replays");
   }
   if (options_.method == Method::fast) return;
   const auto exact = exact_candidates(
@@ -266,12 +268,10 @@ void Measurement::measure() {
       automatic ? estimate_units(skeleton_, settings_, *store_) : std::vector<std::vector<UnitEstimate>>{});
   experiment_->measure(
       [&](const Candidate& c, std::size_t sample) {
-        if (!c.unit) return Wanted{false, true};
-        if (!is_own(*c.unit)) return Wanted{};
-        const bool wanted = exact[row_of_[*c.unit]][format_index(c.format)];
-        if (c.out) return Wanted{false, wanted && options_.direction_out};
-        const bool gain = to_string(*c.format) == gains.format && sample < gain_samples[row_of_[*c.unit]];
-        return Wanted{true, gain || (wanted && options_.direction_in)};
+        if (!c.unit || !is_own(*c.unit)) return Wanted{};
+        const bool asked = c.out ? options_.direction_out : options_.direction_in;
+        const bool all = exact[row_of_[*c.unit]][format_index(c.format)] && asked;
+        return Wanted{true, all || planned(c, sample)};
       },
       "replays to the output");
 }
