@@ -4,7 +4,8 @@ if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(QVL_CCACHE ccache)
   if(QVL_CCACHE)
     set(CMAKE_C_COMPILER_LAUNCHER ${QVL_CCACHE})
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${QVL_CCACHE})
+    # Without these ccache leaves alone what is compiled with precompiled headers; no source uses __TIME__.
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${QVL_CCACHE})
   endif()
 endif()
 

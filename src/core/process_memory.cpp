@@ -14,7 +14,7 @@ namespace qvl {
 namespace {
 
 // The file in one read, so that its lines are of one instant; "" when there is none.
-std::string text_of(const std::string& file) {
+std::string text_of(const std::filesystem::path& file) {
   const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return "";
   std::array<char, 16384> buffer;
@@ -36,7 +36,7 @@ std::optional<std::uint64_t> value_of(const std::string& text, std::string_view 
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> number_in(const std::string& file) {
+std::optional<std::uint64_t> number_in(const std::filesystem::path& file) {
   std::ifstream in(file);
   std::uint64_t value = 0;
   if (in >> value) return value;
@@ -45,8 +45,8 @@ std::optional<std::uint64_t> number_in(const std::string& file) {
 
 // What the control group of this process (version 2, or version 1 below its own mount) leaves; page cache
 // that can be dropped counts as free.
-std::optional<std::uint64_t> left_in_control_group() {
-  std::ifstream in("/proc/self/cgroup");
+std::optional<std::uint64_t> left_in_control_group(const std::filesystem::path& root) {
+  std::ifstream in(root / "proc/self/cgroup");
   std::optional<std::uint64_t> least;
   for (std::string line; std::getline(in, line);) {
     const std::size_t second = line.find(':', line.find(':') + 1);
@@ -54,12 +54,13 @@ std::optional<std::uint64_t> left_in_control_group() {
     const std::string path = line.substr(second + 1);
     const bool unified = line.starts_with("0::");
     if (!unified && line.find(":memory:") == std::string::npos) continue;
-    const std::string folder = (unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory") + path;
-    const auto limit = number_in(folder + (unified ? "/memory.max" : "/memory.limit_in_bytes"));
-    const auto used = number_in(folder + (unified ? "/memory.current" : "/memory.usage_in_bytes"));
+    std::filesystem::path folder = root / (unified ? "sys/fs/cgroup" : "sys/fs/cgroup/memory");
+    folder += path;
+    const auto limit = number_in(folder / (unified ? "memory.max" : "memory.limit_in_bytes"));
+    const auto used = number_in(folder / (unified ? "memory.current" : "memory.usage_in_bytes"));
     if (!limit || !used) continue;
     const auto cache =
-        value_of(text_of(folder + "/memory.stat"), unified ? "inactive_file" : "total_inactive_file", 1);
+        value_of(text_of(folder / "memory.stat"), unified ? "inactive_file" : "total_inactive_file", 1);
     const std::uint64_t held = *used - std::min(*used, cache.value_or(0));
     const std::uint64_t left = *limit - std::min(*limit, held);
     least = std::min(left, least.value_or(left));
@@ -78,9 +79,10 @@ std::optional<ProcessMemory> process_memory() {
                        value_of(status, "RssFile:", 1024).value_or(0)};
 }
 
-std::optional<std::uint64_t> available_memory_bytes() {
-  auto available = value_of(text_of("/proc/meminfo"), "MemAvailable:", 1024);
-  if (const auto left = left_in_control_group(); left && available) available = std::min(*available, *left);
+std::optional<std::uint64_t> available_memory_bytes(const std::filesystem::path& root) {
+  auto available = value_of(text_of(root / "proc/meminfo"), "MemAvailable:", 1024);
+  if (const auto left = left_in_control_group(root); left && available)
+    available = std::min(*available, *left);
   return available;
 }
 

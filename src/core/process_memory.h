@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 
 namespace qvl {
@@ -17,7 +18,8 @@ struct ProcessMemory {
 [[nodiscard]] std::optional<ProcessMemory> process_memory();
 
 // What can be allocated without swapping: the kernel's MemAvailable, or what a control group leaves of its
-// limit where that is less. None where the system does not tell.
-[[nodiscard]] std::optional<std::uint64_t> available_memory_bytes();
+// limit where that is less; page cache that can be dropped counts as left. None where the system does not
+// tell. `root` is where proc and sys lie.
+[[nodiscard]] std::optional<std::uint64_t> available_memory_bytes(const std::filesystem::path& root = "/");
 
 }  // namespace qvl
