@@ -140,14 +140,15 @@ void Experiment::measure_group(const Group& group, const Want& want) {
 
 std::optional<Experiment::Attempt> Experiment::attempt_of(const Candidate& candidate, const Group& group,
                                                           const Want& want) const {
-  Attempt attempt{candidate, nullptr, {Assignment(0), {}, {}}, {}, {}, {}, {}};
+  Attempt attempt{candidate, nullptr, {}, {}, {Assignment(0), {}, {}}, {}, {}, {}};
   for (const std::size_t sample : group) {
     const Wanted wanted = missing(want, candidate, sample);
     if (!wanted.inside && !wanted.to_end) continue;
-    attempt.flight.samples.push_back(sample);
+    attempt.samples.push_back(sample);
     attempt.wanted.push_back(wanted);
   }
-  if (attempt.flight.samples.empty()) return std::nullopt;
+  if (attempt.samples.empty()) return std::nullopt;
+  attempt.flight.samples = attempt.samples;
   attempt.flight.assignment = assignment_of(candidate);
   return attempt;
 }
@@ -171,7 +172,7 @@ void Experiment::measure_stage(const Stage& stage, const std::vector<Base>& base
         auto attempt = attempt_of({unit, &format, base.format != nullptr}, group, want);
         if (!attempt) continue;
         attempt->base = &base.flight;
-        const std::uint64_t more = attempt->flight.samples.size() * memory_.sample_bytes();
+        const std::uint64_t more = attempt->samples.size() * memory_.sample_bytes();
         if (bytes + more > budget) run();
         bytes += more;
         attempts.push_back(std::move(*attempt));
@@ -210,6 +211,7 @@ void Experiment::run_attempts(const Stage& stage, std::vector<Attempt>& attempts
   for (Attempt& attempt : attempts) {
     const bool to_end = std::ranges::any_of(attempt.wanted, [](const Wanted& w) { return w.to_end; });
     if (!to_end || stage.is_last(program_)) continue;
+    keep_those_that_go_on(stage, attempt);
     if (stage.is_last_of_part(program_)) replay_.join(stage.part, attempt.flight);
     going_on.push_back(&attempt);
     flights.push_back(&attempt.flight);
@@ -260,6 +262,17 @@ void Experiment::look_at_item(const Stage& stage, Attempt& attempt, std::size_t 
   place->second = std::move(result);
 }
 
+void Experiment::keep_those_that_go_on(const Stage& stage, Attempt& attempt) const {
+  std::vector<std::size_t> samples;
+  for (std::size_t i = 0; i < attempt.samples.size(); ++i) {
+    if (attempt.wanted[i].to_end) samples.push_back(attempt.samples[i]);
+  }
+  attempt.flight.samples = std::move(samples);
+  const std::vector<std::size_t> items = items_of(program_, stage.part, attempt.flight.samples);
+  std::erase_if(attempt.flight.states,
+                [&](const auto& state) { return std::ranges::find(items, state.first) == items.end(); });
+}
+
 void Experiment::take_to_end(Stage stage, std::vector<Flight*> flights) {
   for (; !stage.is_last(program_); stage = stage.next(program_)) replay_.advance(stage, flights);
 }
@@ -284,7 +297,7 @@ void Experiment::compare_at_end(std::vector<Attempt*> attempts) {
   std::map<std::size_t, std::vector<Attempt*>> by_sample;
   for (Attempt* const attempt : attempts) {
     for (std::size_t i = 0; i < attempt->wanted.size(); ++i) {
-      if (attempt->wanted[i].to_end) by_sample[attempt->flight.samples[i]].push_back(attempt);
+      if (attempt->wanted[i].to_end) by_sample[attempt->samples[i]].push_back(attempt);
     }
   }
   std::vector<std::pair<std::size_t, Attempt*>> runs;
@@ -317,7 +330,7 @@ void Experiment::put_away(const Attempt& attempt) {
   const Candidate& candidate = attempt.candidate;
   const bool has_block = !candidate.out && candidate.unit;
   for (std::size_t i = 0; i < attempt.wanted.size(); ++i) {
-    const std::size_t sample = attempt.flight.samples[i];
+    const std::size_t sample = attempt.samples[i];
     const std::string& hash = program_.samples[sample].sha256;
     const Wanted& wanted = attempt.wanted[i];
     if (!candidate.unit) {

@@ -63,8 +63,9 @@ class Experiment {
   struct Attempt {
     Candidate candidate;
     const Flight* base = nullptr;  // that it leaves: all others unquantized, or all quantized
-    Flight flight;
-    std::vector<Wanted> wanted;                           // by sample of the flight
+    std::vector<std::size_t> samples;
+    std::vector<Wanted> wanted;  // by sample
+    Flight flight;               // of all samples; behind the block only of those that go to the end
     std::unordered_map<std::size_t, LocalSums> at_unit;   // by item
     std::unordered_map<std::size_t, LocalSums> at_block;  // by item
     std::unordered_map<std::size_t, OutputSums> at_end;   // by sample
@@ -93,6 +94,7 @@ class Experiment {
                                                   const Want& want) const;
   void run_attempts(const Stage& stage, std::vector<Attempt>& attempts);
   void look_at_item(const Stage& stage, Attempt& attempt, std::size_t item, const Values& inside);
+  void keep_those_that_go_on(const Stage& stage, Attempt& attempt) const;
   void take_to_end(Stage stage, std::vector<Flight*> flights);
   void compare_at_end(std::vector<Attempt*> attempts);
   [[nodiscard]] HeldTensor reference_output(std::size_t sample);
