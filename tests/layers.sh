@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tests/layers.sh [ROOT]: checks that the includes in ROOT/src and ROOT/include obey the layers (docs/architecture.md):
 #
-#   core <- {checkpoint,text,image,onnx,quant,runtime} <- qwen25vl <- {exporter,engine,synth} <- {sensitivity,server,verify,bench} <- cli
+#   core <- {checkpoint,text,image,onnx,quant,runtime} <- qwen25vl <- {exporter,engine,synth} <- {sensitivity,server,verify} <- bench <- cli
 #
 # An arrow's right side may include its left; siblings in braces never include each other. Each violation is printed
 # as FILE:LINE: REASON, and the exit code is then 1. With --self-test it checks itself on a tree made for that.
@@ -13,7 +13,7 @@ rules='
 function report(reason) { printf "%s:%s: %s\n", path, line, reason; bad = 1 }
 function layer_of(name) { sub(/\/.*/, "", name); return name }
 BEGIN {
-  order = "core|checkpoint text image onnx quant runtime|qwen25vl|exporter engine synth|sensitivity server verify bench|cli"
+  order = "core|checkpoint text image onnx quant runtime|qwen25vl|exporter engine synth|sensitivity server verify|bench|cli"
   count = split(order, row, "|")
   for (i = 1; i <= count; i++) {
     members = split(row[i], member, " ")

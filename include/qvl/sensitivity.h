@@ -142,6 +142,13 @@ struct SensitivityReport {
   std::vector<Correlation> correlations;
 };
 
+// How long a stage of a run took, and whether it grows with the units (else with samples and formats only).
+struct SensitivityStage {
+  std::string name;
+  double seconds = 0;
+  bool by_unit = false;
+};
+
 // What a run did; not part of the report, whose bytes depend on model, data and settings only.
 struct SensitivityRun {
   SensitivityReport report;
@@ -151,6 +158,7 @@ struct SensitivityRun {
   std::int64_t passes = 0;    // replays, in runs of the whole model for one sample (fractions rounded up)
   double seconds = 0;
   std::uint64_t peak_bytes = 0;  // resident
+  std::vector<SensitivityStage> stages;
 };
 
 // Measures, and writes report.json, report.html, report.csv and report.md into options.report. What was

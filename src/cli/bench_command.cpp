@@ -229,6 +229,7 @@ void add_bench(CLI::App& app) {
   add_bench_text(*bench);
   add_bench_tokenizer(*bench);
   add_bench_image(*bench);
+  add_bench_sensitivity(*bench);
   bench->footer(
       "docs/bench.md tells how to read the tables.\n\n"
       "Example:\n  qvl bench export Qwen2.5-VL-3B-Instruct\n  qvl bench text models/3b --tokens 1,600");

@@ -7,58 +7,22 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/sensitivity_arguments.h"
 #include "cli/sensitivity_progress.h"
 #include "qvl/sensitivity.h"
-#include "sensitivity/run_settings.h"
 
 namespace qvl::cli {
 namespace {
 
 struct Arguments {
   SensitivityOptions options;
-  std::string formats = "int8,int4:32";
-  std::string method = "auto";
-  std::string criterion = "kl";
-  std::string direction = "in";
-  std::string memory;
+  SensitivityArguments run{options};
   std::string shard;
   bool json = false;
   bool quiet = false;
   std::vector<std::filesystem::path> shards;  // of merge
   std::filesystem::path merged;
 };
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  std::size_t begin = 0;
-  while (begin <= text.size()) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
-// "4GiB", "500MB", "1000000"
-std::uint64_t parse_bytes(const std::string& text) {
-  if (text.empty()) return 0;
-  std::size_t used = 0;
-  double number = 0;
-  try {
-    number = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  const std::string unit = text.substr(used);
-  const std::vector<std::pair<std::string, double>> units{
-      {"", 1},     {"B", 1},        {"kB", 1e3},        {"MB", 1e6},
-      {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
-  for (const auto& [name, factor] : units) {
-    if (used > 0 && unit == name && number > 0 && number * factor < 1e18)
-      return static_cast<std::uint64_t>(number * factor);
-  }
-  throw UsageError(fmt::format("--memory {}: a size such as 4GiB or 500MB is expected", text));
-}
 
 Shard parse_shard(const std::string& text) {
   if (text.empty()) return {};
@@ -103,12 +67,7 @@ void print_summary(const SensitivityRun& run, const std::filesystem::path& repor
 
 void measure(Arguments& arguments) {
   SensitivityOptions& options = arguments.options;
-  options.formats = split(arguments.formats);
-  options.method = parse_method(arguments.method);
-  options.criterion = parse_criterion(arguments.criterion);
-  options.direction_in = arguments.direction != "out";
-  options.direction_out = arguments.direction != "in";
-  options.memory_bytes = parse_bytes(arguments.memory);
+  arguments.run.apply();
   options.shard = parse_shard(arguments.shard);
   options.cancel = &cancel_on_signal();
   SensitivityBar bar(ProgressBar::on_terminal());
@@ -137,43 +96,8 @@ void add_sensitivity(CLI::App& app) {
   SensitivityOptions& options = arguments->options;
   CLI::App* command =
       app.add_subcommand("sensitivity", "Measure which units of a model break when they are quantized");
-  command->add_option("MODEL", options.model, "An ONNX file, or a model folder written by `qvl export`");
-  command->add_option(
-      "--data", options.data,
-      "Model folder: a JSONL file of chats ({\"messages\": [...], \"answer\": ...} a line). ONNX file: "
-      "a folder with one .safetensors or .npz file of named inputs a sample");
-  command
-      ->add_option("--formats", arguments->formats,
-                   "int8, int8:B, int4:B (blocks of B), int8-dynamic, int8-static; several with commas")
-      ->capture_default_str();
+  arguments->run.add_to(*command);
   command->add_option("--out", options.report, "Folder for the reports and for what was measured");
-  command->add_option("--units", options.units, "Names with * and ?, several with commas, ! to leave out")
-      ->capture_default_str();
-  command->add_option("--samples", options.samples, "Only the first so many samples (0: all)")
-      ->check(CLI::NonNegativeNumber);
-  command
-      ->add_option(
-          "--method", arguments->method,
-          "exact: every candidate is run to the output; fast: errors in its block times a fitted gain; auto: "
-          "fast for all, exact for the worst")
-      ->capture_default_str();
-  command
-      ->add_option("--direction", arguments->direction,
-                   "in: only the unit is quantized; out: all but the unit; both")
-      ->check(CLI::IsMember({"in", "out", "both"}))
-      ->capture_default_str();
-  command
-      ->add_option(
-          "--criterion", arguments->criterion,
-          "What orders the units: kl or mse at the output, or a baseline: nncf-mean-variance, weight-mse, "
-          "random")
-      ->capture_default_str();
-  command
-      ->add_option("--calibrate", options.calibrate, "Ranges of int8-static: minmax, percentile:P or entropy")
-      ->capture_default_str();
-  command->add_option("--memory", arguments->memory, "Stay below, e.g. 4GiB (default: what is available)");
-  command->add_option("--threads", options.threads, "Threads (0: one per processor)")
-      ->check(CLI::NonNegativeNumber);
   command->add_option("--shard", arguments->shard, "k/n: only the k-th part of n; then `merge` them");
   command->add_flag("--json", arguments->json, "What was done as one JSON object");
   command->add_flag("--quiet", arguments->quiet, "No progress on stderr");

@@ -115,8 +115,15 @@ class Measurement {
     return static_cast<std::size_t>(format - formats_.data());
   }
   [[nodiscard]] bool is_done() const;
+  template <class Work>
+  void timed(const std::string& stage, bool by_unit, Work&& work) {
+    const Clock::time_point start = Clock::now();
+    work();
+    stages_.push_back({stage, std::chrono::duration<double>(Clock::now() - start).count(), by_unit});
+  }
 
   SensitivityOptions options_;
+  std::vector<SensitivityStage> stages_;
   Clock::time_point start_ = Clock::now();
   std::vector<Format> formats_;
   Calibration calibration_;
@@ -246,34 +253,35 @@ void Measurement::measure() {
   const bool automatic = options_.method == Method::automatic;
   // To estimate all units is the same work in every shard; what is measured exactly is shared.
   const auto shares = [&](std::size_t unit) { return automatic || is_own(unit); };
-  experiment_->measure([](const Candidate& c, std::size_t) { return Wanted{false, !c.unit}; },
-                       "the whole model quantized");
+  timed("the whole model quantized", false, [&] {
+    experiment_->measure([](const Candidate& c, std::size_t) { return Wanted{false, !c.unit}; },
+                         "the whole model quantized");
+  });
   const ReplayPlan plan = plan_replays(skeleton_, settings_, *store_);
   const auto planned = [&](const Candidate& c, std::size_t sample) {
     const std::size_t f = format_index(c.format);
     const bool asked = c.out ? options_.direction_out : options_.direction_in || !plan.direct;
     return asked && plan.wants(row_of_[*c.unit], f, settings_.formats[f], sample, c.out);
   };
+  const auto measure = [&](const std::string& stage, const Experiment::Want& want) {
+    timed(stage, true, [&] { experiment_->measure(want, stage); });
+  };
   if (options_.method != Method::exact) {
-    experiment_->measure(
-        [&](const Candidate& c, std::size_t sample) {
-          if (!c.unit || !shares(*c.unit)) return Wanted{};
-          return Wanted{true, planned(c, sample)};
-        },
-        "errors in the blocks, and some replays");
+    measure("errors in the blocks, and some replays", [&](const Candidate& c, std::size_t sample) {
+      if (!c.unit || !shares(*c.unit)) return Wanted{};
+      return Wanted{true, planned(c, sample)};
+    });
   }
   if (options_.method == Method::fast) return;
   const auto exact = exact_candidates(
       settings_, skeleton_,
       automatic ? estimate_units(skeleton_, settings_, *store_) : std::vector<std::vector<UnitEstimate>>{});
-  experiment_->measure(
-      [&](const Candidate& c, std::size_t sample) {
-        if (!c.unit || !is_own(*c.unit)) return Wanted{};
-        const bool asked = c.out ? options_.direction_out : options_.direction_in;
-        const bool all = exact[row_of_[*c.unit]][format_index(c.format)] && asked;
-        return Wanted{true, all || planned(c, sample)};
-      },
-      "replays to the output");
+  measure("replays to the output", [&](const Candidate& c, std::size_t sample) {
+    if (!c.unit || !is_own(*c.unit)) return Wanted{};
+    const bool asked = c.out ? options_.direction_out : options_.direction_in;
+    const bool all = exact[row_of_[*c.unit]][format_index(c.format)] && asked;
+    return Wanted{true, all || planned(c, sample)};
+  });
 }
 
 SensitivityRun Measurement::run() {
@@ -281,8 +289,8 @@ SensitivityRun Measurement::run() {
   result.reused = store_->size();
   store_->set_setting(kSettingsName, settings_.to_json());
   if (!is_done()) {
-    run_plain();
-    weigh();
+    timed("unquantized model", false, [&] { run_plain(); });
+    timed("weights", true, [&] { weigh(); });
     if (is_measured(options_.criterion)) measure();
   }
   store_->flush();
@@ -297,6 +305,7 @@ SensitivityRun Measurement::run() {
   result.passes = static_cast<std::int64_t>(std::ceil(experiment_->passes()));
   result.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
   result.peak_bytes = MemoryPlan::most_resident();
+  result.stages = std::move(stages_);
   return result;
 }
 
