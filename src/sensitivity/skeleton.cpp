@@ -41,10 +41,9 @@ std::string join(const std::vector<std::string>& parts, std::size_t begin, std::
 UnitPlace place_of(const std::string& name, const std::string& op, const std::string& part) {
   std::vector<std::string> parts = split(name);
   if (parts.size() > 1 && parts.back().starts_with(op)) parts.pop_back();
-  for (std::size_t i = parts.size(); i-- > 0;) {
-    if (!is_numbered(parts[i])) continue;
-    const std::string kind = join(parts, i + 1, parts.size());
-    return {join(parts, 0, i + 1), kind.empty() ? op : kind};
+  // A number at the very end counts ops of one kind ("mlp.0"), not layers.
+  for (std::size_t i = parts.size() - 1; i-- > 0;) {
+    if (is_numbered(parts[i])) return {join(parts, 0, i + 1), join(parts, i + 1, parts.size())};
   }
   std::string kind = join(parts, 0, parts.size());
   if (kind.starts_with('/')) kind.erase(0, 1);

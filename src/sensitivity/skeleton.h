@@ -11,7 +11,8 @@ namespace qvl {
 
 // A unit's name taken apart for tables and maps.
 struct UnitPlace {
-  std::string layer;  // up to the last part of the name that ends in a number ("/model/layers.3")
+  std::string layer;  // up to the last part of the name that ends in a number ("/model/layers.3"), or the
+                      // model's part
   std::string kind;   // what follows, without the op ("self_attn/q_proj")
 };
 [[nodiscard]] UnitPlace place_of(const std::string& name, const std::string& op, const std::string& part);
