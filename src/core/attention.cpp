@@ -45,7 +45,7 @@ void attention(const AttentionInputs& inputs, std::span<float> out, Isa isa) {
     std::ranges::fill(out, 0.0F);
     return;
   }
-  AttentionHead head(layout, inputs.scale, *kKernels[static_cast<std::size_t>(isa)]);
+  AttentionHead head(layout, inputs, *kKernels[static_cast<std::size_t>(isa)]);
   const float* k = nullptr;
   const float* v = nullptr;
   const float* mask = nullptr;

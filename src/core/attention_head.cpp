@@ -57,9 +57,11 @@ AttentionHead::Floats AttentionHead::make_floats(std::size_t count) {
       static_cast<float*>(::operator new[](std::max<std::size_t>(count, 1) * sizeof(float), kAlignment)));
 }
 
-AttentionHead::AttentionHead(const AttentionLayout& layout, float scale, const AttentionKernels& kernels)
+AttentionHead::AttentionHead(const AttentionLayout& layout, const AttentionInputs& inputs,
+                             const AttentionKernels& kernels)
     : layout_(layout),
-      scale_(scale),
+      scale_(inputs.scale),
+      zero_for_nan_(inputs.zero_for_nan),
       kernels_(kernels),
       panel_(2 * kernels.lanes),
       padded_width_(round_up(layout.width, kernels.lanes)),
@@ -101,7 +103,8 @@ void AttentionHead::set_values(const float* v) {
                values_.get() + column * layout_.keys);
   }
   // Nothing times infinity is no number, so that such a value must be seen even where its weight is 0.
-  values_are_finite_ = magnitude(most_bits(v, layout_.keys * layout_.width, 0)) < kEndless;
+  values_are_finite_ = !(layout_.masked || zero_for_nan_) ||
+                       magnitude(most_bits(v, layout_.keys * layout_.width, 0)) < kEndless;
 }
 
 void AttentionHead::set_mask(const float* mask) {
@@ -227,6 +230,11 @@ void AttentionHead::write(float* out) const {
   for (std::size_t r = 0; r < block_rows_; ++r) {
     const float* const tile = mixed_.get() + r / rows * rows * padded_width_;
     float* const to = out + (first_row_ + r) * layout_.width;
+    if (zero_for_nan_ && values_are_finite_ &&
+        !(sum_[r] > 0.0F)) {  // a sum that is NaN, or of nothing at all
+      std::fill_n(to, layout_.width, 0.0F);
+      continue;
+    }
     for (std::size_t column = 0; column < layout_.width; column += panel_) {
       const float* const from = tile + rows * column + r % rows * std::min(panel_, padded_width_ - column);
       const std::size_t columns = std::min(panel_, layout_.width - column);

@@ -12,7 +12,8 @@ namespace qvl {
 
 class AttentionHead {
  public:
-  AttentionHead(const AttentionLayout& layout, float scale, const AttentionKernels& kernels);
+  AttentionHead(const AttentionLayout& layout, const AttentionInputs& inputs,
+                const AttentionKernels& kernels);
 
   // The head's operands; those of the head before need not be set again. Values are read until the last
   // run().
@@ -43,6 +44,7 @@ class AttentionHead {
 
   const AttentionLayout& layout_;
   const float scale_;
+  const bool zero_for_nan_;
   const AttentionKernels& kernels_;
   const std::size_t panel_;         // keys, or columns of the values
   const std::size_t padded_width_;  // columns of the values in whole vectors
