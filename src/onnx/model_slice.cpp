@@ -7,10 +7,16 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "onnx/attention_fusion.h"
 #include "onnx/model_graph_state.h"
 #include "qvl/error.h"
 
 namespace qvl {
+namespace {
+
+constexpr const char* kOwnDomain = "qvl";
+
+}  // namespace
 
 // Collects a slice's nodes and constants into a model.
 class SliceWriter {
@@ -22,9 +28,11 @@ class SliceWriter {
  private:
   using Place = ModelGraph::State::Place;
 
+  void plan_fusions();
   void add_ports();
   void add_node(std::size_t index);
   void add_replaced(std::size_t index, const ModelSlice::Replacement& replacement);
+  void add_fused(const AttentionFusion& fusion);
   // Makes sure that a value which a node takes is there.
   void need(const std::string& value);
   void add_initializer(const std::string& value);
@@ -37,8 +45,10 @@ class SliceWriter {
   onnx::ModelProto model_;
   onnx::GraphProto* out_ = nullptr;
   std::unordered_map<std::size_t, const ModelSlice::Replacement*> replacements_;
-  std::unordered_set<std::string> given_;      // inputs, and results of the nodes so far
-  std::unordered_set<std::size_t> requested_;  // nodes of the slice
+  std::unordered_map<std::size_t, AttentionFusion> fusions_;  // by the node that ends them
+  std::unordered_set<std::size_t> absorbed_;                  // by fusions
+  std::unordered_set<std::string> given_;                     // inputs, and results of the nodes so far
+  std::unordered_set<std::size_t> requested_;                 // nodes of the slice
 };
 
 void SliceWriter::add_input(const std::string& name, DType dtype, bool scalar) {
@@ -146,7 +156,32 @@ void SliceWriter::add_replaced(std::size_t index, const ModelSlice::Replacement&
   *out_->add_node() = std::move(node);
 }
 
+void SliceWriter::add_fused(const AttentionFusion& fusion) {
+  const ModelGraph::Node& last = graph_.nodes[fusion.last];
+  std::vector<std::string> inputs{fusion.q, fusion.k_transposed, fusion.v};
+  if (!fusion.mask.empty()) inputs.push_back(fusion.mask);
+  for (const std::string& input : inputs) need(input);
+  onnx::NodeProto& node = helper("Attention", last.name);
+  node.set_domain(kOwnDomain);
+  for (const std::string& input : inputs) node.add_input(input);
+  node.add_output(last.outputs.front());
+  onnx::AttributeProto& scale = *node.add_attribute();
+  scale.set_name("scale");
+  scale.set_type(onnx::AttributeProto::FLOAT);
+  scale.set_f(fusion.scale);
+  onnx::AttributeProto& zero_for_nan = *node.add_attribute();
+  zero_for_nan.set_name("zero_for_nan");
+  zero_for_nan.set_type(onnx::AttributeProto::INT);
+  zero_for_nan.set_i(fusion.zero_for_nan ? 1 : 0);
+  given_.insert(last.outputs.front());
+}
+
 void SliceWriter::add_node(std::size_t index) {
+  const auto fused = fusions_.find(index);
+  if (fused != fusions_.end()) {
+    add_fused(fused->second);
+    return;
+  }
   const ModelGraph::Node& node = graph_.nodes[index];
   const auto replaced = replacements_.find(index);
   if (replaced != replacements_.end()) {
@@ -159,6 +194,17 @@ void SliceWriter::add_node(std::size_t index) {
   *out_->add_node() = graph_.model.graph().node(static_cast<int>(index));
 }
 
+void SliceWriter::plan_fusions() {
+  for (AttentionFusion& fusion : find_attentions(graph_, slice_)) {
+    absorbed_.insert(fusion.absorbed.begin(), fusion.absorbed.end());
+    fusions_.emplace(fusion.last, std::move(fusion));
+  }
+  if (fusions_.empty()) return;
+  onnx::OperatorSetIdProto& opset = *model_.add_opset_import();
+  opset.set_domain(kOwnDomain);
+  opset.set_version(1);
+}
+
 std::string SliceWriter::write() {
   model_.set_ir_version(graph_.model.ir_version());
   model_.set_producer_name("qvl");
@@ -168,8 +214,10 @@ std::string SliceWriter::write() {
   out_->set_name("slice");
   for (const ModelSlice::Replacement& replacement : slice_.replacements)
     replacements_.emplace(replacement.node, &replacement);
+  if (slice_.fuse_attention) plan_fusions();
   add_ports();
   for (const std::size_t index : slice_.nodes) {
+    if (absorbed_.contains(index)) continue;
     const auto& outputs = graph_.nodes[index].outputs;
     // A node that computes a constant may be there already.
     if (std::ranges::any_of(outputs, [&](const std::string& o) { return !o.empty() && given_.contains(o); }))

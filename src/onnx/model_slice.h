@@ -34,6 +34,9 @@ struct ModelSlice {
   std::vector<Input> inputs;       // values that other nodes make, and inputs of the model
   std::vector<std::string> outputs;
   std::vector<Replacement> replacements;  // of nodes of the slice
+  // Attentions that are plain MatMul, Softmax, MatMul become one node each, of the operator Attention in the
+  // domain qvl (runtime/attention_operator.h).
+  bool fuse_attention = false;
 };
 
 }  // namespace qvl

@@ -23,6 +23,7 @@ struct SessionOptions {
   bool shared_arena = false;
   bool memory_pattern =
       true;  // plan all of a run's memory in one block; off where shapes change with every run
+  bool own_operators = false;  // the model may use those of domain "qvl" (runtime/attention_operator.h)
   bool deterministic = false;  // only kernels whose result does not depend on timing
   // ONNX Runtime's own keys, e.g. {"session.disable_prepacking", "1"}. It ignores those it does not know.
   std::vector<std::pair<std::string, std::string>> config;

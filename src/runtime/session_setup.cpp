@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "qvl/error.h"
+#include "runtime/attention_operator.h"
 #include "runtime/element_type.h"
 #include "runtime/library.h"
 
@@ -167,6 +168,7 @@ OrtHandle<OrtSessionOptions> make_session_options(const SessionOptions& options)
     RuntimeLibrary::get().make_shared_arena();
     check(api().AddSessionConfigEntry(raw, "session.use_env_allocators", "1"), doing);
   }
+  if (options.own_operators) add_own_operators(*raw);
   if (!options.memory_pattern) check(api().DisableMemPattern(raw), doing);
   // Whatever the file is called, it is read as ONNX.
   check(api().AddSessionConfigEntry(raw, "session.load_model_format", "ONNX"), doing);

@@ -16,6 +16,7 @@ SessionOptions replay_options() {
   options.threads = 1;
   options.shared_arena = true;
   options.memory_pattern = false;
+  options.own_operators = true;
   options.config.emplace_back("session.disable_prepacking", "1");
   options.config.emplace_back("session.disable_quant_qdq", "1");  // rounding must stay what the graph says
   return options;
@@ -62,6 +63,7 @@ const Session& SegmentRunner::session(const std::string& key, const Work& work,
   ModelSlice slice;
   slice.nodes = work.nodes;
   slice.outputs = work.outputs;
+  slice.fuse_attention = true;
   for (const NamedTensor& operand : operands) slice.inputs.push_back({operand.name, operand.tensor.dtype});
   for (const std::size_t unit : work.units) {
     const std::string name = weight_name(unit);
