@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 
 #include "qvl/export.h"
@@ -325,6 +326,39 @@ TEST_F(Broken, AWeightThatIsCalledComputed) {
   t["source"] = "computed";
   write("manifest.json", manifest.dump());
   expect_failed({"weights.vision"}, "the manifest says computed");
+}
+
+// Of a square matrix the shape does not tell in which layout it lies, and a forged manifest says that it lies
+// as in the checkpoint: the model is what says how it must lie.
+TEST_F(Broken, ASquareWeightThatIsNotTransposed) {
+  Json manifest = read_json_file(folder_ / "manifest.json");
+  const auto square = [](const Json& t) {
+    return t["transform"] == "transpose" && t["shape"][0] == t["shape"][1];
+  };
+  std::string name;
+  for (const std::size_t artifact : {1U, 2U}) {  // one data file
+    Json& tensors = manifest["artifacts"][artifact]["tensors"];
+    const auto t = std::ranges::find_if(tensors, square);
+    ASSERT_NE(t, tensors.end());
+    (*t)["transform"] = "none";
+    if (artifact == 2U) continue;
+    name = (*t)["name"];
+    std::string bytes = read(kText + "_data");
+    const auto side = (*t)["shape"][0].get<std::size_t>();
+    ASSERT_EQ((*t)["bytes"].get<std::size_t>(), side * side * sizeof(std::uint16_t));
+    std::vector<std::uint16_t> values(side * side);
+    char* const place = bytes.data() + (*t)["offset"].get<std::size_t>();
+    std::memcpy(values.data(), place, values.size() * sizeof(std::uint16_t));
+    for (std::size_t row = 0; row < side; ++row) {
+      for (std::size_t column = 0; column < row; ++column)
+        std::swap(values[row * side + column], values[column * side + row]);
+    }
+    std::memcpy(place, values.data(), values.size() * sizeof(std::uint16_t));
+    write(kText + "_data", bytes);
+  }
+  write("manifest.json", manifest.dump());
+  forge_checksums();
+  expect_failed({"weights.text", "weights.text_with_image"}, "another transform of " + name);
 }
 
 // Wrong numbers that nothing but a run can see: without a checkpoint, and with checksums that fit them.
