@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "verify/outputs.h"
 
@@ -67,14 +68,15 @@ Check compare_ids(std::span<const TokenIds> found, const TextBatch& batch) {
 }
 
 Check compare_positions(const TextBatch& batch, std::span<const PositionValue> positions,
-                        std::span<const OutputTensor> outputs, const Tensor& expected) {
+                        std::span<const TensorView> outputs, const Tensor& expected) {
   const std::vector<std::int64_t> places = batch.tokens();
   const auto row_size = static_cast<std::size_t>(batch.batch() * batch.length());
   std::size_t compared = 0;
   for (std::size_t p = 0; p < positions.size(); ++p) {
-    if (outputs[p].dtype() != DType::i64 || outputs[p].bytes().size() != row_size * sizeof(std::int64_t))
+    if (outputs[p].dtype != DType::i64 || outputs[p].bytes.size() != row_size * sizeof(std::int64_t))
       return failed("the graph's positions are not one number a token");
-    const auto found = outputs[p].as<std::int64_t>();
+    std::vector<std::int64_t> found(row_size);
+    std::memcpy(found.data(), outputs[p].bytes.data(), outputs[p].bytes.size());
     for (const std::size_t row : positions[p].rows) {
       ++compared;
       for (const std::int64_t place : places) {

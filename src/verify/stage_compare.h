@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/tensor.h"
 #include "image/rgb_image.h"
-#include "runtime/output_tensor.h"
 #include "verify/check_list.h"
 #include "verify/goldens.h"
 #include "verify/stage_values.h"
@@ -28,7 +28,7 @@ namespace qvl {
 // `outputs` are the graph's values `positions`, each [batch, seq]; `expected` is [3, batch, seq]. Padding
 // does not count.
 [[nodiscard]] Check compare_positions(const TextBatch& batch, std::span<const PositionValue> positions,
-                                      std::span<const OutputTensor> outputs, const Tensor& expected);
+                                      std::span<const TensorView> outputs, const Tensor& expected);
 // `logits` [batch, seq, vocab] are those of the prompt with the answer behind it, in one pass; the golden's
 // are of the last positions of the prompt, which has `prompt` tokens with its padding. Padding does not
 // count.

@@ -324,6 +324,11 @@ TEST(GoldensFile, RefusesWhatDoesNotFit) {
   refused("holds -1", [&](auto& g) { g.tensors.at("text_0.text.rows").template as<std::int64_t>()[1] = -1; });
   refused("holds 800",
           [&](auto& g) { g.tensors.at("text_0.input_ids").template as<std::int64_t>()[0] = 800; });
+  // Without rows there is nothing to compare, and with rows of another rank no number of them.
+  for (const std::string rows : {"vision.rows", "text.rows"}) {
+    refused("I64 [n]", [&](auto& g) { put(g, "image_0_0." + rows, DType::i64, {0}); });
+    refused("I64 [n]", [&](auto& g) { put(g, "image_0_0." + rows, DType::i64, {}); });
+  }
   refused("is missing", [&](auto& g) { g.tensors.erase("text_0.input_ids"); });
   refused("0 to 1",
           [&](auto& g) { g.tensors.at("text_0.attention_mask").template as<std::int64_t>()[0] = 2; });
