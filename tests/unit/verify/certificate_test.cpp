@@ -228,6 +228,39 @@ TEST_F(Broken, Configs) {
   expect_failed({"configs", "graph.text", "graph.text_with_image"}, "config.json");
 }
 
+// What export copied and somebody deleted or replaced is missed, although qvl itself could do without it.
+TEST_F(Broken, CopiedFilesThatAreGone) {
+  const test::TemporaryFolder checkpoint;
+  for (const auto& entry : fs::directory_iterator(test::data("checkpoints/tiny-sharded")))
+    fs::copy(entry.path(), checkpoint.path() / entry.path().filename());
+  VerifyOptions o = options();
+  o.checkpoint = checkpoint.path();
+  const auto configs = [&] { return detail_of(verify_folder(o), "configs"); };
+  for (const std::string file : {"tokenizer_config.json", "chat_template.jinja", "merges.txt"}) {
+    test::write_file(checkpoint.path() / file, "{}");
+    fs::remove(folder_ / file);
+    EXPECT_EQ(configs(), "not the checkpoint's: " + file + " (missing)");
+    fs::create_directory(folder_ / file);
+    EXPECT_EQ(configs(), "not the checkpoint's: " + file);
+    fs::remove(folder_ / file);
+    write(file, "{}");
+    EXPECT_NE(configs().find("equal the checkpoint's"), std::string::npos);
+  }
+  test::write_file(checkpoint.path() / "notes.json", "{}");  // export does not copy it
+  write("notes.json", "[]");
+  EXPECT_EQ(failed(verify_folder(o)), Names{});
+}
+
+// A folder can change while it is looked at.
+TEST(CheckList, ErrorsOfTheFileSystemAreFailures) {
+  CheckList checks;
+  EXPECT_FALSE(checks.add("gone", [] {
+    (void)fs::file_size("/none/such");
+    return passed("");
+  }));
+  EXPECT_NE(checks.take().front().detail.find("/none/such"), std::string::npos);
+}
+
 TEST_F(Broken, AnotherCheckpoint) {
   VerifyOptions o = options();
   o.checkpoint = test::data("checkpoints/tiny-tied");
