@@ -50,9 +50,9 @@ TEST(CompareIds, PromptsAndRowsAreAsMany) {
 
 class ComparePositions : public testing::Test {
  protected:
-  [[nodiscard]] Check compare(const Tensor& output) const {
-    return compare_positions(batch_, std::vector<PositionValue>{{"p", {0, 1, 2}}},
-                             std::vector<TensorView>{output.view()}, expected_);
+  [[nodiscard]] Check compare(const Tensor& output,
+                              const PositionValues& positions = {{{"p", {0, 1, 2}}}, {}}) const {
+    return compare_positions(batch_, positions, std::vector<TensorView>{output.view()}, expected_);
   }
 
   const TextBatch batch_{integers({1, 3}, {5, 6, 0}), integers({1, 3}, {1, 1, 0})};
@@ -69,6 +69,16 @@ TEST_F(ComparePositions, OfAnotherShapeFail) {
   EXPECT_EQ(compare(integers({1, 2}, {0, 1})).status, CheckStatus::failed);
   EXPECT_EQ(compare(integers({3, 1, 3}, {0, 1, 9, 0, 1, 9, 0, 1, 9})).status, CheckStatus::failed);
   EXPECT_EQ(compare(Tensor(DType::i32, {1, 6})).status, CheckStatus::failed);
+}
+
+// Equal where they were found is not equal.
+TEST_F(ComparePositions, OfWhichRowsWereNotFoundAreSkipped) {
+  const PositionValues some{{{"p", {0}}}, {1, 2}};
+  const Check equal = compare(integers({1, 3}, {0, 1, 7}), some);
+  EXPECT_EQ(equal.status, CheckStatus::skipped);
+  EXPECT_NE(equal.detail.find("of height, width"), std::string::npos) << equal.detail;
+  EXPECT_EQ(compare(integers({1, 3}, {0, 2, 7}), some).status, CheckStatus::failed);
+  EXPECT_EQ(compare_positions(batch_, {}, {}, expected_).status, CheckStatus::skipped);
 }
 
 TEST(CompareLogits, OfAnotherShapeAreAnInputError) {
