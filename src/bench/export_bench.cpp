@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "bench/child_process.h"
+#include "core/disk_space.h"
 #include "core/output_file.h"
 #include "core/staging_folder.h"
 #include "exporter/artifact_names.h"
@@ -97,13 +98,12 @@ class ExportBench {
  private:
   void require_space() const {
     const std::uint64_t needed = 2 * disk_bytes_;
-    std::error_code error;
-    const fs::space_info space = fs::space(scratch_, error);
-    if (error || space.available >= needed) return;
+    const auto available = free_disk_bytes(scratch_);
+    if (!available || *available >= needed) return;
     throw MachineError(fmt::format(
         "{}: an export and its copy take {} bytes, {} are free; free some space or choose another "
         "place with --out",
-        result_.folder.string(), needed, space.available));
+        result_.folder.string(), needed, *available));
   }
 
   // Copies that share blocks with the original, which GNU's cp makes where it can, write nothing.

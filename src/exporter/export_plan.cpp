@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <span>
 
+#include "core/disk_space.h"
 #include "core/process_memory.h"
 #include "exporter/artifact_names.h"
 #include "exporter/weight_stream.h"
@@ -15,8 +16,6 @@
 namespace qvl {
 namespace {
 
-namespace fs = std::filesystem;
-
 // File systems give space in blocks; the common ones' size.
 constexpr std::uint64_t kDiskBlockBytes = 4096;
 // While ONNX's checker looks at a graph, it, its text and the inferred shapes are held besides ours.
@@ -25,16 +24,6 @@ constexpr std::size_t kSha256Digits = 64;
 
 std::uint64_t on_disk(std::uint64_t size_bytes) {
   return (size_bytes + kDiskBlockBytes - 1) / kDiskBlockBytes * kDiskBlockBytes;
-}
-
-// Free bytes where the folder is or will be made; none when the system does not tell.
-std::optional<std::uint64_t> free_bytes(const fs::path& folder) {
-  std::error_code error;
-  fs::path place = fs::absolute(folder.empty() ? fs::path(".") : folder, error);
-  while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
-  const fs::space_info space = fs::space(place, error);
-  if (error) return std::nullopt;
-  return space.available;
 }
 
 }  // namespace
@@ -136,7 +125,7 @@ ExportEstimate ExportPlan::estimate(const Manifest& planned) const {
   estimate.files.push_back({kManifestName, existing.merged_into(planned).size(), ""});
   for (const PlannedFile& file : estimate.files)
     estimate.disk_bytes += file.hard_link_of.empty() ? on_disk(file.size_bytes) : 0;
-  estimate.disk_available_bytes = free_bytes(options_.out);
+  estimate.disk_available_bytes = free_disk_bytes(options_.out);
   estimate.memory_bytes = peak_memory_bytes(planned);
   // What is resident already is not asked of the machine again.
   if (const auto available = available_memory_bytes()) {

@@ -82,15 +82,18 @@ std::optional<std::string> node_difference(const onnx::NodeProto& found, const o
   return fmt::format("node {} has other attributes than expected", found.name());
 }
 
+void clear_data_file(onnx::TensorProto& tensor) {
+  for (onnx::StringStringEntryProto& entry : *tensor.mutable_external_data()) {
+    if (entry.key() == "location") entry.clear_value();
+  }
+}
+
 std::optional<std::string> initializer_difference(onnx::TensorProto found, onnx::TensorProto expected) {
   if (found.name() != expected.name()) {
     return fmt::format("initializer {} stands where {} is expected", found.name(), expected.name());
   }
-  for (onnx::TensorProto* tensor : {&found, &expected}) {
-    for (onnx::StringStringEntryProto& entry : *tensor->mutable_external_data()) {
-      if (entry.key() == "location") entry.clear_value();
-    }
-  }
+  clear_data_file(found);
+  clear_data_file(expected);
   if (found.SerializeAsString() == expected.SerializeAsString()) return std::nullopt;
   const bool same_type =
       found.data_type() == expected.data_type() &&
@@ -116,6 +119,29 @@ std::optional<std::string> port_difference(const onnx::ValueInfoProto& found,
                                            const onnx::ValueInfoProto& expected) {
   if (found.SerializeAsString() == expected.SerializeAsString()) return std::nullopt;
   return fmt::format("input or output {} is not {} as expected", found.name(), expected.name());
+}
+
+// What a model can hold besides what is compared piece by piece; every part of it may change what a runtime
+// does.
+std::optional<std::string> rest_difference(onnx::ModelProto found, onnx::ModelProto expected) {
+  if (found.ir_version() != expected.ir_version()) {
+    return fmt::format("ONNX's IR version is {}; {} is expected", found.ir_version(), expected.ir_version());
+  }
+  if (found.functions_size() != expected.functions_size())
+    return fmt::format("{} local functions; {} are expected", found.functions_size(),
+                       expected.functions_size());
+  if (found.graph().sparse_initializer_size() != expected.graph().sparse_initializer_size()) {
+    return fmt::format("{} sparse initializers; {} are expected", found.graph().sparse_initializer_size(),
+                       expected.graph().sparse_initializer_size());
+  }
+  for (onnx::ModelProto* model : {&found, &expected}) {
+    model->clear_producer_name();
+    model->clear_producer_version();
+    model->clear_metadata_props();
+    for (onnx::TensorProto& tensor : *model->mutable_graph()->mutable_initializer()) clear_data_file(tensor);
+  }
+  if (found.SerializeAsString() == expected.SerializeAsString()) return std::nullopt;
+  return "the same nodes and initializers, but other descriptions of values, functions or annotations";
 }
 
 }  // namespace
@@ -225,6 +251,7 @@ std::optional<std::string> ModelProbe::difference_from(const OnnxModel& expected
   if (!text)
     text = list_difference("initializers", graph.initializer(), other.initializer(), initializer_difference);
   if (!text) text = list_difference("nodes", graph.node(), other.node(), node_difference);
+  if (!text) text = rest_difference(found, wanted);
   return text;
 }
 

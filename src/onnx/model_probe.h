@@ -53,9 +53,10 @@ class ModelProbe {
   // left as they are. Throws UsageError when a node makes no such value.
   [[nodiscard]] std::string with_outputs(std::span<const std::string> values) const;
 
-  // The first thing in which this graph is not the expected one: operator sets, inputs, outputs, initializers
-  // (the values of those in the graph, the places of external ones) and nodes. Nothing when it is the same;
-  // the name of the data file, names of producers and metadata do not count.
+  // The first thing in which this model is not the expected one: operator sets, inputs, outputs, initializers
+  // (the values of those in the graph, the places of external ones), nodes, and whatever else a model can
+  // hold (its IR version, local functions, sparse initializers, ...). Nothing when it is the same; the name
+  // of the data file, names of producers and metadata do not count.
   [[nodiscard]] std::optional<std::string> difference_from(const OnnxModel& expected) const;
 
  private:

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "checkpoint/shard_plan.h"
+#include "core/disk_space.h"
 #include "core/json_text.h"
 #include "core/output_file.h"
 #include "core/parallel.h"
@@ -134,13 +135,11 @@ class Synthesis {
   void require_space(const fs::path& folder) const {
     std::uint64_t needed = plan_.file_bytes;
     for (const TextFile& file : outline_.files) needed += file.text.size();
-    std::error_code error;
-    const fs::space_info space = fs::space(folder, error);
-    if (!error && space.available < needed) {
-      throw MachineError(fmt::format(
-          "{}: the checkpoint takes {} bytes, {} are free; free some space or choose another place",
-          options_.out.string(), needed, space.available));
-    }
+    const auto available = free_disk_bytes(folder);
+    if (!available || *available >= needed) return;
+    throw MachineError(
+        fmt::format("{}: the checkpoint takes {} bytes, {} are free; free some space or choose another place",
+                    options_.out.string(), needed, *available));
   }
 
   // config.json is what makes a folder a checkpoint: the old one goes first, the new one comes last.

@@ -1,5 +1,6 @@
 #include "verify/check_list.h"
 
+#include <filesystem>
 #include <utility>
 
 namespace qvl {
@@ -32,6 +33,8 @@ bool CheckList::add(std::string name, const std::function<Check()>& make) {
   } catch (const InputError& error) {
     check = failed(error.what());
   } catch (const UsageError& error) {
+    check = failed(error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
     check = failed(error.what());
   }
   const bool good = check.status == CheckStatus::passed;

@@ -21,8 +21,8 @@ namespace qvl {
 
 class CheckList {
  public:
-  // Makes a check. What it throws as InputError or UsageError is its failure: a broken folder is what is
-  // looked for. Gives back whether it passed.
+  // Makes a check. What it throws as InputError, UsageError or filesystem_error is its failure: a broken
+  // folder is what is looked for. Gives back whether it passed.
   bool add(std::string name, const std::function<Check()>& make);
   void add(std::string name, Check check);
 

@@ -9,6 +9,7 @@
 #include "core/parallel.h"
 #include "core/sha256.h"
 #include "exporter/artifact_names.h"
+#include "exporter/export_source.h"
 #include "qwen25vl/picture_input.h"
 #include "qwen25vl/prompt_layout.h"
 
@@ -16,9 +17,6 @@ namespace qvl {
 namespace {
 
 namespace fs = std::filesystem;
-
-// What export copies next to the artifacts (exporter/export.cpp).
-constexpr std::array kConfigEndings{".json", ".jinja", ".txt"};
 
 struct ListedFile {
   std::string name;
@@ -78,21 +76,18 @@ void hash_all(std::vector<HashedFile>& files, const CancelToken* cancel, SharedP
   });
 }
 
-// The checkpoint's files that lie in the folder too must be the same; how many there are.
+// What export copied must be there and be the checkpoint's; how many files that are.
 std::size_t compare_with_checkpoint(const Subject& subject) {
   std::size_t compared = 0;
   std::string different;
-  for (const auto& entry : fs::directory_iterator(subject.options.folder)) {
-    const std::string name = entry.path().filename().string();
-    const auto fits = [&](const char* ending) { return name.ends_with(ending); };
+  for (const std::string_view name : copied_files()) {
     const fs::path original = subject.options.checkpoint / name;
-    if (std::ranges::none_of(kConfigEndings, fits) || !fs::is_regular_file(original) ||
-        !entry.is_regular_file()) {
-      continue;
-    }
+    const fs::path copy = subject.options.folder / name;
+    if (!fs::is_regular_file(original)) continue;
     ++compared;
-    if (read_text_file(entry.path()) != read_text_file(original))
-      different += (different.empty() ? "" : ", ") + name;
+    if (fs::is_regular_file(copy) && read_text_file(copy) == read_text_file(original)) continue;
+    different +=
+        fmt::format("{}{}{}", different.empty() ? "" : ", ", name, fs::exists(copy) ? "" : " (missing)");
   }
   if (!different.empty()) throw InputError(fmt::format("not the checkpoint's: {}", different));
   return compared;

@@ -178,10 +178,13 @@ class RunChecks {
     const std::span<const float> all(features_);
     const std::vector<float> one = logits(runner, small, all.first(few * width), last);
     const std::vector<float> other = logits(runner, small, all.subspan(tokens * width, few * width), last);
-    if (one == other) return failed("the logits do not depend on the image features");
-    return passed(
-        fmt::format("{} tokens with two pictures among them: logits are finite, and depend on the pictures",
-                    both.length()));
+    Check check = compare_pictures(one, other);
+    if (check.status == CheckStatus::passed) {
+      check.detail =
+          fmt::format("{} tokens with two pictures among them: logits are finite, and depend on the pictures",
+                      both.length());
+    }
+    return check;
   }
 
   Subject& subject_;
@@ -193,6 +196,13 @@ class RunChecks {
 };
 
 }  // namespace
+
+Check compare_pictures(std::span<const float> one, std::span<const float> other) {
+  // Before they are compared: a NaN is not equal to itself.
+  if (!all_finite(one) || !all_finite(other)) return failed("logits after a picture are not finite");
+  if (std::ranges::equal(one, other)) return failed("the logits do not depend on the image features");
+  return passed("logits are finite, and depend on the picture");
+}
 
 void check_runs(Subject& subject, CheckList& checks) { RunChecks(subject, checks).run(); }
 

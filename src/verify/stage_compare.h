@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/tensor.h"
 #include "image/rgb_image.h"
-#include "runtime/output_tensor.h"
 #include "verify/check_list.h"
 #include "verify/goldens.h"
 #include "verify/stage_values.h"
@@ -25,10 +25,10 @@ namespace qvl {
 [[nodiscard]] Check compare_pixels(const RgbImage& found, const RgbImage& expected);
 // `found` are the prompts' ids; the golden's are those of `batch` that its mask shows.
 [[nodiscard]] Check compare_ids(std::span<const TokenIds> found, const TextBatch& batch);
-// `outputs` are the graph's values `positions`, each [batch, seq]; `expected` is [3, batch, seq]. Padding
-// does not count.
-[[nodiscard]] Check compare_positions(const TextBatch& batch, std::span<const PositionValue> positions,
-                                      std::span<const OutputTensor> outputs, const Tensor& expected);
+// `outputs` are the graph's values `positions.found`, each [batch, seq]; `expected` is [3, batch, seq].
+// Padding does not count. Skipped when all that was found is equal, but a row was not found.
+[[nodiscard]] Check compare_positions(const TextBatch& batch, const PositionValues& positions,
+                                      std::span<const TensorView> outputs, const Tensor& expected);
 // `logits` [batch, seq, vocab] are those of the prompt with the answer behind it, in one pass; the golden's
 // are of the last positions of the prompt, which has `prompt` tokens with its padding. Padding does not
 // count.

@@ -13,53 +13,44 @@ namespace {
 // two sums.
 std::string result(const std::string& node) { return node + "_output_0"; }
 
-std::vector<StageValue> present(const ModelProbe& graph, const std::vector<StageValue>& candidates) {
-  std::vector<StageValue> stages;
-  for (const StageValue& candidate : candidates) {
-    if (graph.maker_of(candidate.value) != nullptr) stages.push_back(candidate);
-  }
-  return stages;
-}
-
 }  // namespace
 
-std::vector<StageValue> vision_stages(const ModelProbe& graph, const VisionConfig& vision) {
+std::vector<StageValue> vision_stages(const VisionConfig& vision) {
   std::vector<StageValue> stages{{"vision.patch_embed", result("/visual/patch_embed/proj/MatMul")}};
   for (std::int64_t i = 0; i < vision.depth; ++i)
     stages.push_back({fmt::format("vision.blocks.{}", i), result(fmt::format("/visual/blocks.{}/Add_1", i))});
-  return present(graph, stages);
+  return stages;
 }
 
-std::vector<StageValue> text_stages(const ModelProbe& graph, const TextConfig& text) {
-  const std::string merged = result("/model/embed_tokens/Where");
-  const bool has_pictures = graph.maker_of(merged) != nullptr;
-  std::vector<StageValue> stages{
-      {"text.embeddings", has_pictures ? merged : result("/model/embed_tokens/Gather")}};
+std::vector<StageValue> text_stages(const TextConfig& text, bool with_pictures) {
+  std::vector<StageValue> stages{{"text.embeddings", result(with_pictures ? "/model/embed_tokens/Where"
+                                                                          : "/model/embed_tokens/Gather")}};
   for (std::int64_t i = 0; i < text.num_hidden_layers; ++i)
     stages.push_back({fmt::format("text.layers.{}", i), result(fmt::format("/model/layers.{}/Add_1", i))});
-  return present(graph, stages);
+  return stages;
 }
 
-std::vector<PositionValue> position_values(const ModelProbe& graph, const TextConfig& text) {
-  std::vector<PositionValue> values;
+PositionValues position_values(const ModelProbe& graph, const TextConfig& text) {
+  PositionValues values;
   // From the product with the frequencies back over what only changes dtype and rank.
   const auto add = [&](std::int64_t first, std::int64_t count, std::vector<std::size_t> rows) {
     const auto takers = graph.takers_of(fmt::format("rotary.inv_freq.{}_{}", first, count));
-    if (takers.size() != 1 || takers.front()->inputs.empty()) return;
+    if (takers.size() != 1 || takers.front()->inputs.empty()) return false;
     std::string value = takers.front()->inputs.front();
     for (const ModelProbe::Node* maker = graph.maker_of(value);
          maker != nullptr && !maker->inputs.empty() && (maker->op == "Unsqueeze" || maker->op == "Cast");
          maker = graph.maker_of(value)) {
       value = maker->inputs.front();
     }
-    if (graph.maker_of(value) != nullptr) values.push_back({value, std::move(rows)});
+    if (graph.maker_of(value) == nullptr) return false;
+    values.found.push_back({value, std::move(rows)});
+    return true;
   };
-  add(0, text.head_size() / 2, {0, 1, 2});
-  if (!values.empty()) return values;
+  if (add(0, text.head_size() / 2, {0, 1, 2})) return values;
   std::int64_t first = 0;
   for (std::size_t s = 0; s < text.mrope_section.size(); ++s) {
     const std::int64_t count = text.mrope_section[s];
-    if (count > 0) add(first, count, {s % 3});
+    if (count > 0 && !add(first, count, {s % 3})) values.missing.push_back(s % 3);
     first += count;
   }
   return values;

@@ -18,9 +18,10 @@ struct StageValue {
   std::string value;
 };
 
-// In the order of computation; what a graph does not have is left out.
-[[nodiscard]] std::vector<StageValue> vision_stages(const ModelProbe& graph, const VisionConfig& vision);
-[[nodiscard]] std::vector<StageValue> text_stages(const ModelProbe& graph, const TextConfig& text);
+// In the order of computation, as qvl calls them; a graph that another program made need not have them.
+[[nodiscard]] std::vector<StageValue> vision_stages(const VisionConfig& vision);
+// `with_pictures`: of the artifact that takes image features.
+[[nodiscard]] std::vector<StageValue> text_stages(const TextConfig& text, bool with_pictures);
 
 // The value i64 [batch, seq] that holds positions, and which rows of position_ids (0 time, 1 height, 2 width)
 // it is.
@@ -28,9 +29,13 @@ struct PositionValue {
   std::string value;
   std::vector<std::size_t> rows;
 };
+struct PositionValues {
+  std::vector<PositionValue> found;
+  std::vector<std::size_t> missing;  // rows that no value was found for, though the angles need them
+};
 // Found from the constants of inverse frequencies that the angles are made of. A text artifact has one value
-// for all three rows; a section of no width has none.
-[[nodiscard]] std::vector<PositionValue> position_values(const ModelProbe& graph, const TextConfig& text);
+// for all three rows; a row whose sections have no width has none, and is not missed.
+[[nodiscard]] PositionValues position_values(const ModelProbe& graph, const TextConfig& text);
 
 // Every stage in the order of computation, as it stands in a certificate; "vision" and "text" stand for what
 // is skipped as a whole.

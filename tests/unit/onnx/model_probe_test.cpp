@@ -99,6 +99,27 @@ TEST_F(ModelProbeTest, NamesTheFirstDifference) {
             "node /m/Neg makes y; /m/Neg_output_0 is expected");
 }
 
+// The same nodes mean something else where a local function has the name of an operator.
+TEST_F(ModelProbeTest, WhatLiesBesideTheNodesCounts) {
+  const OnnxModel expected = build(negative);
+  const std::string good = test::read_file(save(expected));
+  const auto difference = [&](const std::string& bytes) {
+    test::write_file(folder_.path() / "changed.onnx", bytes);
+    return ModelProbe(folder_.path() / "changed.onnx").difference_from(expected).value_or("none");
+  };
+  // A protobuf message with another behind it is both merged: the fields that are there once are replaced, to
+  // the lists is added.
+  const auto with = [&](const std::string& more) { return difference(good + more); };
+  using namespace std::string_literals;
+  EXPECT_EQ(with(""), "none");
+  EXPECT_EQ(with("\x12\x05other"), "none");  // producer_name
+  EXPECT_NE(with("\x08\x63").find("IR version is 99; "), std::string::npos);
+  EXPECT_EQ(with("\xca\x01\x05\x0a\x03Neg"), "1 local functions; 0 are expected");
+  EXPECT_EQ(with("\x3a\x02\x7a\x00"s), "1 sparse initializers; 0 are expected");  // in the graph
+  EXPECT_NE(with("\x3a\x02\x72\x00"s).find("annotations"), std::string::npos);    // quantization_annotation
+  EXPECT_NE(with("\xa2\x01\x00"s).find("annotations"), std::string::npos);        // training_info
+}
+
 TEST_F(ModelProbeTest, RefusesWhatIsNoModel) {
   EXPECT_THROW(ModelProbe(folder_.path() / "none"), InputError);
   test::write_file(folder_.path() / "text", "no model");

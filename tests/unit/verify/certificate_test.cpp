@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 
 #include "qvl/export.h"
@@ -227,6 +228,39 @@ TEST_F(Broken, Configs) {
   expect_failed({"configs", "graph.text", "graph.text_with_image"}, "config.json");
 }
 
+// What export copied and somebody deleted or replaced is missed, although qvl itself could do without it.
+TEST_F(Broken, CopiedFilesThatAreGone) {
+  const test::TemporaryFolder checkpoint;
+  for (const auto& entry : fs::directory_iterator(test::data("checkpoints/tiny-sharded")))
+    fs::copy(entry.path(), checkpoint.path() / entry.path().filename());
+  VerifyOptions o = options();
+  o.checkpoint = checkpoint.path();
+  const auto configs = [&] { return detail_of(verify_folder(o), "configs"); };
+  for (const std::string file : {"tokenizer_config.json", "chat_template.jinja", "merges.txt"}) {
+    test::write_file(checkpoint.path() / file, "{}");
+    fs::remove(folder_ / file);
+    EXPECT_EQ(configs(), "not the checkpoint's: " + file + " (missing)");
+    fs::create_directory(folder_ / file);
+    EXPECT_EQ(configs(), "not the checkpoint's: " + file);
+    fs::remove(folder_ / file);
+    write(file, "{}");
+    EXPECT_NE(configs().find("equal the checkpoint's"), std::string::npos);
+  }
+  test::write_file(checkpoint.path() / "notes.json", "{}");  // export does not copy it
+  write("notes.json", "[]");
+  EXPECT_EQ(failed(verify_folder(o)), Names{});
+}
+
+// A folder can change while it is looked at.
+TEST(CheckList, ErrorsOfTheFileSystemAreFailures) {
+  CheckList checks;
+  EXPECT_FALSE(checks.add("gone", [] {
+    (void)fs::file_size("/none/such");
+    return passed("");
+  }));
+  EXPECT_NE(checks.take().front().detail.find("/none/such"), std::string::npos);
+}
+
 TEST_F(Broken, AnotherCheckpoint) {
   VerifyOptions o = options();
   o.checkpoint = test::data("checkpoints/tiny-tied");
@@ -325,6 +359,39 @@ TEST_F(Broken, AWeightThatIsCalledComputed) {
   t["source"] = "computed";
   write("manifest.json", manifest.dump());
   expect_failed({"weights.vision"}, "the manifest says computed");
+}
+
+// Of a square matrix the shape does not tell in which layout it lies, and a forged manifest says that it lies
+// as in the checkpoint: the model is what says how it must lie.
+TEST_F(Broken, ASquareWeightThatIsNotTransposed) {
+  Json manifest = read_json_file(folder_ / "manifest.json");
+  const auto square = [](const Json& t) {
+    return t["transform"] == "transpose" && t["shape"][0] == t["shape"][1];
+  };
+  std::string name;
+  for (const std::size_t artifact : {1U, 2U}) {  // one data file
+    Json& tensors = manifest["artifacts"][artifact]["tensors"];
+    const auto t = std::ranges::find_if(tensors, square);
+    ASSERT_NE(t, tensors.end());
+    (*t)["transform"] = "none";
+    if (artifact == 2U) continue;
+    name = (*t)["name"];
+    std::string bytes = read(kText + "_data");
+    const auto side = (*t)["shape"][0].get<std::size_t>();
+    ASSERT_EQ((*t)["bytes"].get<std::size_t>(), side * side * sizeof(std::uint16_t));
+    std::vector<std::uint16_t> values(side * side);
+    char* const place = bytes.data() + (*t)["offset"].get<std::size_t>();
+    std::memcpy(values.data(), place, values.size() * sizeof(std::uint16_t));
+    for (std::size_t row = 0; row < side; ++row) {
+      for (std::size_t column = 0; column < row; ++column)
+        std::swap(values[row * side + column], values[column * side + row]);
+    }
+    std::memcpy(place, values.data(), values.size() * sizeof(std::uint16_t));
+    write(kText + "_data", bytes);
+  }
+  write("manifest.json", manifest.dump());
+  forge_checksums();
+  expect_failed({"weights.text", "weights.text_with_image"}, "another transform of " + name);
 }
 
 // Wrong numbers that nothing but a run can see: without a checkpoint, and with checksums that fit them.
