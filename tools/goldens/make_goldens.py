@@ -52,6 +52,10 @@ def parse_arguments():
     arguments.width, arguments.height = sides[0], sides[-1]
     if arguments.rows < 1 or arguments.max_new_tokens < 0:
         parser.error("--rows must be 1 or more, --max-new-tokens 0 or more")
+    # The batch has a row of the last prompt without its last character.
+    for prompt in arguments.prompt:
+        if len(prompt) < 2:
+            parser.error(f"--prompt {json.dumps(prompt)}: two characters or more are expected")
     return arguments
 
 
@@ -388,6 +392,7 @@ def make(arguments):
             __import__(needed)
         except ImportError as error:
             raise Failure(f"{error}; torch, transformers (4.50 or newer), safetensors and Pillow are needed") from error
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # Before the minutes that a large model takes.
@@ -416,8 +421,10 @@ def make(arguments):
     try:
         save_file(cases.tensors, temporary, metadata=metadata)
         temporary.replace(arguments.out)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise Failure(f"cannot write {arguments.out}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def main():
