@@ -90,6 +90,7 @@ packages=(
   libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev libzip-dev libsqlite3-dev
   libgtest-dev libbenchmark-dev
 )
+slurm_packages=(slurm-wlm munge)
 parts=() # of deps/: headers, library, clang-format, tokenizer, playwright
 
 clang_major() { # of the installed clang, else of the one that apt would install
@@ -140,11 +141,11 @@ check_given_onnxruntime() {
   [[ -e ${libraries[0]} ]] || fail "ONNXRUNTIME_ROOT: no libonnxruntime.so in $ONNXRUNTIME_ROOT/lib"
 }
 
-missing_packages() { # one a line
+missing_packages() { # PACKAGE...: one a line
   local installed package
-  installed=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
+  installed=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
     sed -n 's/^installed //p' | tr '\n' ' ' || true)"
-  for package in "${packages[@]}"; do
+  for package in "$@"; do
     [[ $installed == *" $package "* ]] || echo "$package"
   done
 }
@@ -152,6 +153,10 @@ missing_packages() { # one a line
 # --- apt ------------------------------------------------------------------------------------------------------------
 
 as_root=()
+can_become_root() { # without asking anybody
+  [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null
+}
+
 become_root() { # for the command in the arguments, which is shown when it cannot be run
   [[ $(id -u) == 0 ]] && return
   if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 ]]; }; then
@@ -168,6 +173,16 @@ install_packages() {
   "${as_root[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 || say "apt-get update failed; trying with old lists"
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q "${options[@]}" "$@" ||
     fail "apt-get could not install: $*" "the lines above say why"
+}
+
+# One test needs Slurm, and is skipped without: no reason to fail here.
+install_slurm() {
+  local wanted
+  mapfile -t wanted < <(missing_packages "${slurm_packages[@]}")
+  ((${#wanted[@]} > 0)) || return 0
+  if ! can_become_root || ! (install_packages "${wanted[@]}"); then
+    say "going on without ${wanted[*]}; the test slurm.array will be skipped"
+  fi
 }
 
 # --- deps/ ----------------------------------------------------------------------------------------------------------
@@ -295,7 +310,7 @@ fi
 [[ -n $debian ]] || say "this is not Debian 12 or 13; going on with Debian 13's package names"
 
 find_missing_parts
-mapfile -t missing < <(missing_packages)
+mapfile -t missing < <(missing_packages "${packages[@]}")
 
 if $check; then
   for package in "${missing[@]}"; do echo "missing package: $package"; done
@@ -310,6 +325,9 @@ fi
 
 if ((${#missing[@]} > 0)); then
   install_packages "${missing[@]}"
+fi
+if $tests && [[ -n $debian ]]; then
+  install_slurm
 fi
 if ((${#parts[@]} > 0)); then
   make_scratch
