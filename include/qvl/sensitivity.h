@@ -46,6 +46,9 @@ struct SensitivityOptions {
   int samples = 0;                   // the first so many; 0: all
   std::uint64_t memory_bytes = 0;    // the process stays below; 0: what is available
   int threads = 0;                   // 0: one per processor
+  // qvl's own attention instead of ONNX Runtime's MatMul, Softmax, MatMul. Faster; numbers differ by what
+  // rounding in f32 makes of them (about 1e-4 of a KL), and are kept apart from those without it.
+  bool fused_attention = false;
   Method method = Method::automatic;
   bool direction_in = true;             // only this unit quantized
   bool direction_out = false;           // all but this unit quantized

@@ -77,6 +77,8 @@ void SensitivityArguments::add_to(CLI::App& command) {
   command
       .add_option("--calibrate", options_.calibrate, "Ranges of int8-static: minmax, percentile:P or entropy")
       ->capture_default_str();
+  command.add_flag("--fused-attention", options_.fused_attention,
+                   "qvl's own attention: faster, its numbers differ by rounding (about 1e-4 of a KL)");
   command.add_option("--memory", memory_, "Stay below, e.g. 4GiB (default: what is available)");
   command.add_option("--threads", options_.threads, "Threads (0: one per processor)")
       ->check(CLI::NonNegativeNumber);

@@ -45,11 +45,18 @@ const MappedFile& data_file(State& s, const std::string& location, const std::st
   return s.data_files.emplace(location, MappedFile(s.path.parent_path() / relative)).first->second;
 }
 
-void find_external(State& s, const onnx::TensorProto& tensor, State::Place& place) {
+std::string location_of(const onnx::TensorProto& tensor) {
   std::string location;
-  std::uint64_t length = place.constant.size_bytes;
   for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
     if (entry.key() == "location") location = entry.value();
+  }
+  return location;
+}
+
+void find_external(State& s, const onnx::TensorProto& tensor, State::Place& place) {
+  const std::string location = location_of(tensor);
+  std::uint64_t length = place.constant.size_bytes;
+  for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
     if (entry.key() == "offset") place.offset_bytes = number_of(entry.value(), tensor.name(), s.path);
     if (entry.key() == "length") length = number_of(entry.value(), tensor.name(), s.path);
   }
@@ -70,7 +77,11 @@ void place_initializers(State& s) {
     const onnx::TensorProto& tensor = s.model.graph().initializer(i);
     s.constants.insert(tensor.name());
     const auto dtype = dtype_of_onnx_type(tensor.data_type());
-    if (!dtype) continue;  // strings, 4-bit numbers: they come along in slices, but are never read here
+    if (!dtype) {  // strings, 4-bit numbers: they come along in slices, but are never read here
+      if (tensor.data_location() == onnx::TensorProto::EXTERNAL)
+        (void)data_file(s, location_of(tensor), tensor.name());
+      continue;
+    }
     State::Place place;
     place.initializer = i;
     place.constant = {tensor.name(), *dtype, Shape(tensor.dims().begin(), tensor.dims().end()), 0,
@@ -142,6 +153,11 @@ void list_nodes(State& s) {
       if (!s.makers.emplace(output, s.nodes.size() - 1).second) {
         throw InputError(fmt::format("{}: two nodes make the value {}", s.path.string(), output));
       }
+      // Of no node so far: else what it is computed from would have no end.
+      if (s.constants.contains(output)) {
+        throw InputError(fmt::format("{}: node {} makes the value {}, which is an initializer",
+                                     s.path.string(), listed.name, output));
+      }
       if (fixed) s.constants.insert(output);
     }
   }
@@ -195,6 +211,7 @@ ModelGraph::ModelGraph(const fs::path& path) : state_(std::make_unique<State>())
   }
   place_initializers(s);
   widen_types(*s.model.mutable_graph());
+  for (onnx::FunctionProto& function : *s.model.mutable_functions()) widen_types(function);
   s.model.mutable_graph()->clear_value_info();
   keep_tables(s);
   list_nodes(s);

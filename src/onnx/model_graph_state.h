@@ -41,6 +41,7 @@ struct ModelGraph::State {
 [[nodiscard]] bool is_half(int onnx_type) noexcept;
 // Makes f32 of every half-precision type in the graph but for its initializers, sub-graphs included.
 void widen_types(onnx::GraphProto& graph);
+void widen_types(onnx::FunctionProto& function);
 // The elements of a tensor whose values lie in the message, as raw little-endian bytes.
 [[nodiscard]] std::string tensor_bytes(const onnx::TensorProto& tensor, DType dtype,
                                        const std::string& source);

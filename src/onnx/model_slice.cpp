@@ -31,10 +31,13 @@ class SliceWriter {
   void plan_fusions();
   void add_ports();
   void add_node(std::size_t index);
-  void add_replaced(std::size_t index, const ModelSlice::Replacement& replacement);
   void add_fused(const AttentionFusion& fusion);
+  // The node itself, whose operands are there.
+  void write_node(std::size_t index);
   // Makes sure that a value which a node takes is there.
   void need(const std::string& value);
+  template <class Visit>
+  void for_each_operand(std::size_t index, Visit&& visit) const;
   void add_initializer(const std::string& value);
   std::string rounded_operand(const std::string& operand, const ModelSlice::Replacement& replacement);
   onnx::NodeProto& helper(const std::string& op, const std::string& name);
@@ -100,18 +103,37 @@ void SliceWriter::add_initializer(const std::string& value) {
   tensor = widened(copy, graph_.path.string());
 }
 
+// But for the weight that something else replaces.
+template <class Visit>
+void SliceWriter::for_each_operand(std::size_t index, Visit&& visit) const {
+  const ModelGraph::Node& node = graph_.nodes[index];
+  const bool replaced = replacements_.contains(index);
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    if (!replaced || i != 1) visit(node.inputs[i]);
+  }
+  for (const std::string& value : node.captured) visit(value);
+}
+
+// Without recursion, which a file could make as deep as it likes.
 void SliceWriter::need(const std::string& value) {
-  if (value.empty() || given_.contains(value)) return;
-  const auto maker = graph_.makers.find(value);
-  if (!graph_.constants.contains(value)) {
-    throw UsageError(fmt::format("{}: nothing gives {} to this part", graph_.path.string(), value));
+  std::vector<std::string> wanted{value};
+  std::set<std::size_t> makers;  // ascending, which is an order of computation
+  while (!wanted.empty()) {
+    const std::string next = std::move(wanted.back());
+    wanted.pop_back();
+    if (next.empty() || given_.contains(next)) continue;
+    if (!graph_.constants.contains(next)) {
+      throw UsageError(fmt::format("{}: nothing gives {} to this part", graph_.path.string(), next));
+    }
+    const auto maker = graph_.makers.find(next);
+    if (maker == graph_.makers.end()) {
+      given_.insert(next);
+      add_initializer(next);
+    } else if (makers.insert(maker->second).second) {
+      for_each_operand(maker->second, [&](const std::string& operand) { wanted.push_back(operand); });
+    }
   }
-  if (maker != graph_.makers.end()) {
-    add_node(maker->second);
-    return;
-  }
-  given_.insert(value);
-  add_initializer(value);
+  for (const std::size_t maker : makers) write_node(maker);
 }
 
 onnx::NodeProto& SliceWriter::helper(const std::string& op, const std::string& name) {
@@ -145,13 +167,13 @@ std::string SliceWriter::rounded_operand(const std::string& operand,
   return stem;
 }
 
-void SliceWriter::add_replaced(std::size_t index, const ModelSlice::Replacement& replacement) {
+void SliceWriter::write_node(std::size_t index) {
   onnx::NodeProto node = graph_.model.graph().node(static_cast<int>(index));
-  for (int i = 0; i < node.input_size(); ++i) {
-    if (i != 1) need(node.input(i));
+  const auto replaced = replacements_.find(index);
+  if (replaced != replacements_.end()) {
+    node.set_input(0, rounded_operand(node.input(0), *replaced->second));
+    node.set_input(1, replaced->second->weight);
   }
-  node.set_input(0, rounded_operand(node.input(0), replacement));
-  node.set_input(1, replacement.weight);
   given_.insert(node.output().begin(), node.output().end());
   *out_->add_node() = std::move(node);
 }
@@ -182,16 +204,8 @@ void SliceWriter::add_node(std::size_t index) {
     add_fused(fused->second);
     return;
   }
-  const ModelGraph::Node& node = graph_.nodes[index];
-  const auto replaced = replacements_.find(index);
-  if (replaced != replacements_.end()) {
-    add_replaced(index, *replaced->second);
-    return;
-  }
-  for (const std::string& input : node.inputs) need(input);
-  for (const std::string& value : node.captured) need(value);
-  given_.insert(node.outputs.begin(), node.outputs.end());
-  *out_->add_node() = graph_.model.graph().node(static_cast<int>(index));
+  for_each_operand(index, [&](const std::string& operand) { need(operand); });
+  write_node(index);
 }
 
 void SliceWriter::plan_fusions() {

@@ -143,6 +143,10 @@ void widen_types(onnx::GraphProto& graph) {
   for (onnx::NodeProto& node : *graph.mutable_node()) widen_attributes(node);
 }
 
+void widen_types(onnx::FunctionProto& function) {
+  for (onnx::NodeProto& node : *function.mutable_node()) widen_attributes(node);
+}
+
 std::vector<std::string> captured_values(const onnx::NodeProto& node) {
   std::set<std::string> captured;
   for (const onnx::AttributeProto& attribute : node.attribute()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "quant/format.h"
@@ -211,7 +212,10 @@ ReplayPlan plan_replays(const SensitivityReport& skeleton, const RunSettings& se
     const bool x_kept = x.activations == ActivationRounding::kept;
     const bool y_kept = y.activations == ActivationRounding::kept;
     if (x_kept != y_kept) return x_kept;
-    return x.bits != y.bits ? x.bits < y.bits : x.block > y.block;
+    const auto size = [](const Format& f) {
+      return f.block == 0 ? std::numeric_limits<std::int64_t>::max() : f.block;
+    };
+    return x.bits != y.bits ? x.bits < y.bits : size(x) > size(y);
   };
   double segments = 0;
   for (const RunSettings::Part& part : settings.parts) segments += static_cast<double>(part.segments);

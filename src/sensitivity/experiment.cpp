@@ -20,7 +20,9 @@ Experiment::Experiment(Program& program, MeasurementStore& store, const std::vec
       options_(options),
       memory_(options.memory_bytes),
       weights_(program.parts, memory_.weight_bytes(), options.threads),
-      replay_(program, weights_, &ranges_, 1, options.cancel) {}
+      replay_(program, weights_, &ranges_, 1, options.cancel) {
+  replay_.fuse_attention(options.fused_attention);
+}
 
 // Half of what states may take is for the samples themselves: unquantized, and once for each format with all
 // units quantized; the other half is for candidates.

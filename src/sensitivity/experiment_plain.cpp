@@ -24,8 +24,9 @@ void Experiment::run_plain(const Observe& observe) {
   report(0);
   const std::uint64_t fixed = MemoryPlan::resident();
   MemoryPlan::watch();
+  const bool alone = program_.samples.size() == 1;
   learning_ = true;
-  prepare({0}, observe);
+  prepare({0}, alone ? observe : Observe());  // where there are others, each is looked at once below
   learning_ = false;
   const std::uint64_t peak = MemoryPlan::most_resident();
   const std::uint64_t held = fixed + weights_.held_bytes() + sample_bytes_;
@@ -34,7 +35,7 @@ void Experiment::run_plain(const Observe& observe) {
   memory_.learn(fixed, run, sample_bytes_);
   replay_.set_workers(memory_.workers(worker_count(options_.threads)));
   const std::vector<Group> all = groups();
-  if (program_.samples.size() == 1) return;
+  if (alone) return;
   // Without an observer measure() prepares each group when its turn comes.
   if (!observe && all.size() > 1) return;
   for (const Group& group : all) prepare(group, observe);
@@ -45,7 +46,7 @@ void Experiment::own_answers(const Group& group) {
   for (const std::size_t sample : group) {
     Sample& info = program_.samples[sample];
     if (!program_.has_logits || !program_.extend || !info.answer.rows.empty()) continue;
-    const MeasurementKey key = MeasurementKeys::of_plain(info.sha256, "own answer");
+    const MeasurementKey key = keys_.of_plain(info.sha256, "own answer");
     if (const auto known = store_.find(key)) {
       for (const double token : *known) {
         if (!program_.extend(sample, static_cast<std::int64_t>(token))) break;
@@ -173,7 +174,7 @@ void Experiment::prepare(const Group& group, const Observe& observe) {
       check_inside({part, program_.parts[part]->cut.segments.size() - 1}, *reference_, {});
       throw InputError(fmt::format("{}: the unquantized output is not finite", info.name));
     }
-    const MeasurementKey key = MeasurementKeys::of_plain(info.sha256, "plain");
+    const MeasurementKey key = keys_.of_plain(info.sha256, "plain");
     if (store_.has(key)) continue;
     const AnswerRows* answer = program_.has_logits ? &info.answer : nullptr;
     store_.put(key, output_sums(output.view, output.view, answer).numbers());

@@ -64,7 +64,7 @@ OutputError Filler::output(const std::string& unit, const std::string& format, c
 void Filler::add_plain() {
   std::vector<OutputSums> samples;
   for (const std::string& sample : settings_.samples) {
-    samples.push_back(OutputSums::of(number(MeasurementKeys::of_plain(sample, "plain"))));
+    samples.push_back(OutputSums::of(number(keys_.of_plain(sample, "plain"))));
     report_.positions += static_cast<std::int64_t>(samples.back().kl.size());
   }
   report_.exact_unquantized = output_error(samples).exact;

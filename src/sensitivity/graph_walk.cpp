@@ -2,7 +2,9 @@
 
 namespace qvl {
 
-std::vector<bool> ancestors_of(const ModelGraph& graph, const std::string& value) {
+bool looks_at_numbers(const ModelGraph::Node& node) { return node.op != "Shape" && node.op != "Size"; }
+
+std::vector<bool> ancestors_of(const ModelGraph& graph, const std::string& value, bool by_numbers) {
   const auto& nodes = graph.nodes();
   std::vector<bool> reached(nodes.size(), false);
   std::unordered_set<std::string> wanted{value};
@@ -10,12 +12,11 @@ std::vector<bool> ancestors_of(const ModelGraph& graph, const std::string& value
     for (const std::string& output : nodes[i].outputs) {
       if (wanted.contains(output)) reached[i] = true;
     }
-    if (reached[i]) for_each_operand(nodes[i], [&](const std::string& operand) { wanted.insert(operand); });
+    if (!reached[i] || (by_numbers && !looks_at_numbers(nodes[i]))) continue;
+    for_each_operand(nodes[i], [&](const std::string& operand) { wanted.insert(operand); });
   }
   return reached;
 }
-
-bool looks_at_numbers(const ModelGraph::Node& node) { return node.op != "Shape" && node.op != "Size"; }
 
 std::vector<bool> descendants_of(const ModelGraph& graph, const std::unordered_set<std::string>& values,
                                  const std::vector<std::size_t>& seeds, const std::vector<bool>& among) {

@@ -19,11 +19,13 @@ void for_each_operand(const ModelGraph::Node& node, Visit&& visit) {
   for (const std::string& value : node.captured) visit(value);
 }
 
-// For each node, whether a value depends on it.
-[[nodiscard]] std::vector<bool> ancestors_of(const ModelGraph& graph, const std::string& value);
-
 // Whether what a node gives depends on the numbers of its operands, not on their shapes alone.
 [[nodiscard]] bool looks_at_numbers(const ModelGraph::Node& node);
+
+// For each node, whether a value depends on it; with `by_numbers` on the numbers that it gives, not on their
+// shape alone.
+[[nodiscard]] std::vector<bool> ancestors_of(const ModelGraph& graph, const std::string& value,
+                                             bool by_numbers = false);
 
 // For each node, whether its results depend on the numbers of the values, or of what the `seeds` give; nodes
 // for which `among` is false are left out.

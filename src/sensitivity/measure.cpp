@@ -176,6 +176,7 @@ void Measurement::make_settings() {
   settings_.direction_in = options_.direction_in;
   settings_.direction_out = options_.direction_out;
   settings_.criterion = options_.criterion;
+  settings_.fused_attention = options_.fused_attention;
   settings_.calibration = to_string(calibration_) + " of " + skeleton_.data_sha256;
   std::vector<std::string> names;
   row_of_.assign(selected_.size(), 0);

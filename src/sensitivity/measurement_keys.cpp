@@ -3,10 +3,13 @@
 namespace qvl {
 namespace {
 
+constexpr const char* kFused = "fused attention";
+
 std::string context_of(const MeasurementKeys& keys, const Format& format, bool several_units) {
   std::string context;
   if (format.activations == ActivationRounding::static_u8) context += "calibration " + keys.calibration;
   if (several_units) context += (context.empty() ? "units " : "; units ") + keys.unit_set;
+  if (keys.fused_attention) context += (context.empty() ? "" : "; ") + std::string(kFused);
   return context;
 }
 
@@ -21,8 +24,8 @@ MeasurementKey MeasurementKeys::of_whole(const std::string& sample_sha256, const
   return {sample_sha256, "", to_string(format), "all", context_of(*this, format, true)};
 }
 
-MeasurementKey MeasurementKeys::of_plain(const std::string& sample_sha256, const std::string& kind) {
-  return {sample_sha256, "", "", kind, ""};
+MeasurementKey MeasurementKeys::of_plain(const std::string& sample_sha256, const std::string& kind) const {
+  return {sample_sha256, "", "", kind, fused_attention ? kFused : ""};
 }
 
 }  // namespace qvl

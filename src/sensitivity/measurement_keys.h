@@ -13,6 +13,7 @@ namespace qvl {
 struct MeasurementKeys {
   std::string calibration;  // of formats with ranges from calibration: how, and a hash of its samples
   std::string unit_set;     // of numbers for which several units are quantized: a hash of their names
+  bool fused_attention = false;
 
   // kind: "unit" (LocalSums at the unit's output), "block" (LocalSums at the end of its segment), "in" and
   // "out" (OutputSums), "variance" (of the unit's input; no format), "weight" (mean squared error; no
@@ -22,7 +23,7 @@ struct MeasurementKeys {
   // The whole model quantized: OutputSums.
   [[nodiscard]] MeasurementKey of_whole(const std::string& sample_sha256, const Format& format) const;
   // The unquantized model's own: OutputSums against itself, and answers that it gave.
-  [[nodiscard]] static MeasurementKey of_plain(const std::string& sample_sha256, const std::string& kind);
+  [[nodiscard]] MeasurementKey of_plain(const std::string& sample_sha256, const std::string& kind) const;
 };
 
 }  // namespace qvl

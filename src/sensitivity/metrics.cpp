@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 
 #include "qvl/error.h"
 
@@ -75,6 +76,13 @@ double divergence(const LogSoftmax& p, const LogSoftmax& q) {
     sum += std::exp(p.values[i]) * (p.values[i] - q.values[i]);
   }
   return std::max(sum, 0.0);
+}
+
+std::vector<std::int64_t> rows_of(const AnswerRows& answer, std::size_t count) {
+  if (!answer.among || *answer.among == static_cast<std::int64_t>(count)) return answer.rows;
+  std::vector<std::int64_t> all(count);
+  std::iota(all.begin(), all.end(), 0);
+  return all;
 }
 
 double percentile(const std::vector<double>& sorted, double share) {
@@ -184,9 +192,10 @@ OutputSums output_sums(const TensorView& plain, const TensorView& quantized, con
   sums.elements = static_cast<double>(a.size());
   if (answer == nullptr || plain.shape.empty()) return sums;
   const auto width = static_cast<std::size_t>(plain.shape.back());
+  const std::vector<std::int64_t> rows = rows_of(*answer, width == 0 ? 0 : a.size() / width);
   bool exact = !answer->tokens.empty();
-  for (std::size_t i = 0; i < answer->rows.size(); ++i) {
-    const std::size_t first = static_cast<std::size_t>(answer->rows[i]) * width;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::size_t first = static_cast<std::size_t>(rows[i]) * width;
     const LogSoftmax p(a.subspan(first, width));
     const LogSoftmax q(b.subspan(first, width));
     sums.kl.push_back(divergence(p, q));

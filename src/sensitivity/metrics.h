@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -55,6 +56,9 @@ struct OutputSums {
 struct AnswerRows {
   std::vector<std::int64_t> rows;
   std::vector<std::int64_t> tokens;
+  // How many rows they were chosen from, before the output was seen: where it has another number, none is a
+  // token's own, and all of them count.
+  std::optional<std::int64_t> among = std::nullopt;
 };
 
 // f32 tensors of one shape. `answer` null: no logits.

@@ -33,6 +33,12 @@ Replay::Replay(const Program& program, WeightStore& weights, const StaticRanges*
   }
 }
 
+void Replay::fuse_attention(bool fused) {
+  for (auto& part : runners_) {
+    for (auto& runner : part) runner->fuse_attention(fused);
+  }
+}
+
 const Values& Replay::statics(std::size_t part, std::size_t item) {
   std::unique_ptr<Values>* place = nullptr;
   {

@@ -23,6 +23,7 @@ class Replay {
 
   // The most runs that go on at once from now on.
   void set_workers(unsigned workers) { workers_ = workers; }
+  void fuse_attention(bool fused);
   [[nodiscard]] unsigned workers() const noexcept { return workers_; }
   // Runs of segments so far, each counted as the share of the model's segments that it is.
   [[nodiscard]] double passes() const noexcept { return passes_; }

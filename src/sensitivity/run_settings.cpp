@@ -55,6 +55,7 @@ std::string RunSettings::to_json() const {
   json["criterion"] = to_string(criterion);
   json["calibration"] = calibration;
   json["unit_set"] = unit_set;
+  json["fused_attention"] = fused_attention;
   json["skeleton"] = skeleton;
   return json.dump();
 }
@@ -73,8 +74,11 @@ RunSettings RunSettings::parse(std::string_view text, std::string_view source) {
     s.criterion = parse_criterion(json.at("criterion").get<std::string>());
     json.at("calibration").get_to(s.calibration);
     json.at("unit_set").get_to(s.unit_set);
+    json.at("fused_attention").get_to(s.fused_attention);
     json.at("skeleton").get_to(s.skeleton);
     return s;
+  } catch (const UsageError& error) {  // a method or criterion that there is not
+    throw InputError(fmt::format("{}: the settings of the run are broken: {}", source, error.what()));
   } catch (const Json::exception& error) {
     throw InputError(fmt::format("{}: the settings of the run are broken: {}", source, error.what()));
   }

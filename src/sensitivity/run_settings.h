@@ -30,9 +30,10 @@ struct RunSettings {
   Criterion criterion = Criterion::kl;
   std::string calibration;  // MeasurementKeys
   std::string unit_set;     // MeasurementKeys
-  std::string skeleton;     // report.json without measurements
+  bool fused_attention = false;
+  std::string skeleton;  // report.json without measurements
 
-  [[nodiscard]] MeasurementKeys keys() const { return {calibration, unit_set}; }
+  [[nodiscard]] MeasurementKeys keys() const { return {calibration, unit_set, fused_attention}; }
   [[nodiscard]] std::string to_json() const;
   // Throws InputError naming `source`.
   static RunSettings parse(std::string_view json, std::string_view source);

@@ -81,6 +81,7 @@ void Cutter::sort_nodes() {
     for_each_operand(nodes[i], [&](const std::string& value) { here |= touched.contains(value); });
     if (!here) continue;
     for (const std::string& output : nodes[i].outputs) {
+      if (output.empty()) continue;
       touched.insert(output);
       made_at_[output] = order_.size();
       if (!dependent_[i]) shape_values_.insert(output);
@@ -227,7 +228,8 @@ void Cutter::collect_statics(GraphSegments& result) const {
   std::unordered_set<std::string> wanted(statics.begin(), statics.end());
   const auto& nodes = graph_.nodes();
   for (std::size_t i = nodes.size(); i-- > 0;) {
-    const bool made_by_segment = !nodes[i].outputs.empty() && made_at_.contains(nodes[i].outputs.front());
+    const bool made_by_segment = std::ranges::any_of(
+        nodes[i].outputs, [&](const std::string& output) { return made_at_.contains(output); });
     if (made_by_segment) continue;
     const bool makes = std::ranges::any_of(
         nodes[i].outputs, [&](const std::string& o) { return wanted.contains(o) && !graph_.is_constant(o); });

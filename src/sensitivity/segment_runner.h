@@ -28,6 +28,8 @@ class SegmentRunner {
   SegmentRunner(const ModelPart& part, std::size_t segment, WeightStore& weights, const StaticRanges* ranges,
                 const CancelToken* cancel);
 
+  // qvl's own attention in sessions made from now on.
+  void fuse_attention(bool fused) { fused_attention_ = fused; }
   [[nodiscard]] const Segment& segment() const noexcept { return segment_; }
 
   // The segment's outputs; with `more` also its shapes and what `more` names of the values inside it.
@@ -70,6 +72,7 @@ class SegmentRunner {
   WeightStore& weights_;
   const StaticRanges* ranges_;
   const CancelToken* cancel_;
+  bool fused_attention_ = false;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Session>> sessions_;
 };

@@ -47,7 +47,7 @@ UnitPlace place_of(const std::string& name, const std::string& op, const std::st
   }
   std::string kind = join(parts, 0, parts.size());
   if (kind.starts_with('/')) kind.erase(0, 1);
-  return {part, kind};
+  return {part, kind.empty() ? op : kind};
 }
 
 SensitivityReport make_skeleton(const Program& program, const std::vector<bool>& selected,
@@ -67,6 +67,7 @@ SensitivityReport make_skeleton(const Program& program, const std::vector<bool>&
                      {"method", to_string(options.method)},
                      {"directions", directions},
                      {"criterion", to_string(options.criterion)},
+                     {"attention", options.fused_attention ? "fused" : "as in the graph"},
                      {"qvl", QVL_VERSION},
                      {"onnxruntime", runtime_version()}};
   for (const auto& part : program.parts) {

@@ -13,7 +13,7 @@ namespace qvl {
 struct UnitPlace {
   std::string layer;  // up to the last part of the name that ends in a number ("/model/layers.3"), or the
                       // model's part
-  std::string kind;   // what follows, without the op ("self_attn/q_proj")
+  std::string kind;   // what follows, without the op ("self_attn/q_proj"); the op where nothing is left
 };
 [[nodiscard]] UnitPlace place_of(const std::string& name, const std::string& op, const std::string& part);
 

@@ -53,22 +53,21 @@ Values inputs_of(const ModelGraph& graph, const std::string& sample,
   return values;
 }
 
-// Rows of logits that count: those that the attention mask leaves, or all.
-std::vector<std::int64_t> rows_that_count(const Values& inputs) {
+// Rows of logits that count: those that the attention mask leaves, where it has one number a row; else all.
+AnswerRows rows_that_count(const Values& inputs) {
+  AnswerRows answer{{}, {}, 0};
   const auto mask = inputs.find("attention_mask");
-  const auto ids = inputs.find("input_ids");
-  const auto& source = mask != inputs.end() ? mask : ids;
-  std::vector<std::int64_t> rows;
-  if (source == inputs.end()) return rows;
-  const TensorView& view = source->second.view;
+  if (mask == inputs.end()) return answer;
+  const TensorView& view = mask->second.view;
   const std::size_t width = size_bytes(view.dtype);
   const std::size_t count = view.bytes.size() / width;
+  answer.among = static_cast<std::int64_t>(count);
   for (std::size_t i = 0; i < count; ++i) {
     const auto bytes = view.bytes.subspan(i * width, width);
     const bool any = std::ranges::any_of(bytes, [](std::byte b) { return b != std::byte{0}; });
-    if (mask == inputs.end() || any) rows.push_back(static_cast<std::int64_t>(i));
+    if (any) answer.rows.push_back(static_cast<std::int64_t>(i));
   }
-  return rows;
+  return answer;
 }
 
 }  // namespace
@@ -87,7 +86,7 @@ std::unique_ptr<Program> tensor_program(const std::filesystem::path& model, cons
     sample.name = files.name(i);
     sample.sha256 = files.sha256(i);
     PartItem item{inputs_of(program->parts.front()->graph, sample.name, files.load(i))};
-    if (program->has_logits) sample.answer.rows = rows_that_count(item.inputs);
+    if (program->has_logits) sample.answer = rows_that_count(item.inputs);
     program->items.front().push_back(std::move(item));
     program->samples.push_back(std::move(sample));
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/parallel.h"
 #include "qvl/error.h"
@@ -35,10 +36,10 @@ OutputTensor compute_constant(const ModelGraph& graph, const std::string& value)
   return std::move(session.run({}).front());
 }
 
-// Shape of a floating-point constant; none for others.
+// Shape of a floating-point constant of at most 32 bits; none for others.
 std::optional<Shape> weight_shape(const ModelGraph& graph, const std::string& value) {
   if (const ModelGraph::Constant* constant = graph.constant(value)) {
-    if (!is_floating(constant->stored)) return std::nullopt;
+    if (!is_floating(constant->stored) || constant->stored == DType::f64) return std::nullopt;
     return constant->shape;
   }
   const OutputTensor tensor = compute_constant(graph, value);
@@ -58,22 +59,36 @@ bool takes_constant_weight(const ModelGraph& graph, const ModelGraph::Node& node
 }
 
 void tell_apart(std::vector<Unit>& units) {
+  std::unordered_set<std::string> taken;
   std::unordered_map<std::string, int> seen;
   for (Unit& unit : units) {
-    if (unit.name.empty()) unit.name = unit.op + ":" + unit.output;
-    const int count = seen[unit.name]++;
-    if (count > 0) unit.name += fmt::format("#{}", count + 1);
+    const std::string name = unit.name.empty() ? unit.op + ":" + unit.output : unit.name;
+    // What makes it different may be a name of its own, too.
+    int& count = seen[name];
+    do {
+      unit.name = ++count == 1 ? name : fmt::format("{}#{}", name, count);
+    } while (!taken.insert(unit.name).second);
   }
+}
+
+// For fnmatch, to which more than * and ? means something.
+std::string with_stars_only(std::string_view pattern) {
+  std::string escaped;
+  for (const char c : pattern) {
+    if (c == '[' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
 }
 
 }  // namespace
 
 std::vector<Unit> find_units(const ModelGraph& graph) {
-  const std::vector<bool> needed = ancestors_of(graph, graph.outputs().front().name);
+  const std::vector<bool> counts = ancestors_of(graph, graph.outputs().front().name, true);
   std::vector<Unit> units;
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
     const ModelGraph::Node& node = graph.nodes()[i];
-    if (!needed[i] || !takes_constant_weight(graph, node)) continue;
+    if (!counts[i] || !takes_constant_weight(graph, node)) continue;
     const std::string& value = node.inputs[1];
     const auto shape = weight_shape(graph, value);
     if (!shape) continue;  // integers, or numbers of 64 bits
@@ -112,7 +127,7 @@ bool matches(const std::string& pattern, const std::string& name) {
     const bool leave_out = part.starts_with('!');
     if (leave_out) part.erase(0, 1);
     if (!leave_out) any_positive = true;
-    if (::fnmatch(part.c_str(), name.c_str(), 0) != 0) continue;
+    if (::fnmatch(with_stars_only(part).c_str(), name.c_str(), 0) != 0) continue;
     if (leave_out) return false;
     chosen = true;
   }
