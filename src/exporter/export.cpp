@@ -41,7 +41,7 @@ class Export {
     StagingFolder staging(options_.out);  // first, since it removes what a killed run left
     staging_ = &staging;
     Manifest manifest = plan_.manifest();
-    require_room(manifest);
+    require_room(plan_.estimate(manifest), options_.force_memory);
     for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) write_artifact(i, manifest);
     copy_configs();
     publish(manifest);
@@ -91,13 +91,6 @@ class Export {
   void refuse(bool condition, const std::string& file) const {
     if (!condition) return;
     throw InputError(fmt::format("{} is there already; --force replaces it", (options_.out / file).string()));
-  }
-
-  void require_room(const Manifest& planned) const {
-    const ExportEstimate needed = plan_.estimate(planned);
-    if (needed.fits()) return;
-    throw MachineError(fmt::format("the export does not fit; free some {} or choose another place\n{}",
-                                   needed.disk_fits() ? "memory" : "space", to_table(needed)));
   }
 
   // Fills in what only the writing tells.

@@ -11,6 +11,7 @@
 #include "core/half.h"
 #include "core/json_text.h"
 #include "core/sha256.h"
+#include "exporter/export_plan.h"
 #include "support/test_data.h"
 
 namespace qvl {
@@ -143,6 +144,29 @@ TEST(Export, EstimateSaysWhatDoesNotFit) {
             std::string::npos)
       << table;
   EXPECT_TRUE(estimate.memory_fits());
+}
+
+TEST(Export, MemoryThatSeemsTooSmallIsRefusedUnlessForced) {
+  ExportEstimate estimate;
+  estimate.memory_bytes = 100;
+  estimate.memory_available_bytes = 99;
+  try {
+    require_room(estimate, false);
+    ADD_FAILURE() << "it was accepted";
+  } catch (const MachineError& error) {
+    EXPECT_NE(std::string(error.what()).find("--force-memory"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("peak memory: 100 bytes"), std::string::npos) << error.what();
+  }
+  EXPECT_NO_THROW(require_room(estimate, true));
+  EXPECT_TRUE(estimate.fits(true));
+  // The disk's figure is exact: nothing forces it.
+  estimate.disk_bytes = 100;
+  estimate.disk_available_bytes = 99;
+  EXPECT_FALSE(estimate.fits(true));
+  EXPECT_THROW(require_room(estimate, true), MachineError);
+  estimate.memory_available_bytes.reset();
+  estimate.disk_available_bytes.reset();
+  EXPECT_NO_THROW(require_room(estimate, false));
 }
 
 TEST(Export, CopiesDataWhenAsked) {
