@@ -24,7 +24,7 @@ struct ExportOptions {
   // For estimate_export only, instead of a checkpoint: "3b", "7b", "32b", "72b" or "tiny", as `qvl synth`
   // would write it.
   std::string preset;
-  // The model folder; made when missing.
+  // The model folder; made when missing. Empty, for estimate_export only: none yet.
   std::filesystem::path out;
   // Which artifacts; empty means all three. Others of the same checkpoint that `out` holds already are kept.
   std::vector<Artifact> only;
@@ -72,7 +72,8 @@ struct PlannedFile {
 struct ExportEstimate {
   std::vector<PlannedFile> files;
   std::uint64_t disk_bytes = 0;  // in whole blocks, hard links counted once
-  // Free where the folder is or will be; none when the system does not tell.
+  // Free where the folder is or will be (without one, in the current folder), with what killed exports left
+  // there, which an export removes first; none when the system does not tell.
   std::optional<std::uint64_t> disk_available_bytes;
   std::uint64_t memory_bytes = 0;  // the most that will be resident, mappings counted; an upper bound
   std::optional<std::uint64_t> memory_available_bytes;

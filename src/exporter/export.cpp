@@ -63,7 +63,7 @@ class Export {
   // Without --force nothing that is there is replaced by something else, and nothing of another checkpoint is
   // mixed in.
   void refuse_existing() const {
-    if (options_.force) return;
+    if (options_.force || options_.out.empty()) return;
     for (const PlannedArtifact& plan : plan_.artifacts()) {
       for (const std::string& file : {plan.file, data_file_name(plan.file)})
         refuse(fs::exists(options_.out / file), file);
@@ -191,9 +191,17 @@ class Export {
 ExportResult export_checkpoint(const ExportOptions& options) { return Export(options).run(); }
 
 ExportEstimate estimate_export(const ExportOptions& options) {
-  if (options.preset.empty()) return Export(options).estimate();
-  const ExportPlan plan(options, source_from_preset(options.preset));
-  return plan.estimate(plan.manifest());
+  ExportEstimate estimate;
+  if (options.preset.empty()) {
+    estimate = Export(options).estimate();
+  } else {
+    const ExportPlan plan(options, source_from_preset(options.preset));
+    estimate = plan.estimate(plan.manifest());
+  }
+  // An export begins with their removal.
+  if (estimate.disk_available_bytes)
+    *estimate.disk_available_bytes += StagingFolder::leftover_bytes(options.out);
+  return estimate;
 }
 
 }  // namespace qvl

@@ -1,6 +1,8 @@
 #include "qvl/export.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -129,6 +131,41 @@ TEST(Export, EstimateWritesNothing) {
   const test::TemporaryFolder folder;
   (void)estimate_export(options_for(folder.path() / "out"));
   EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+// Without a folder to write to, what lies in the current one is nobody's business.
+TEST(Export, EstimateWithoutAFolderDoesNotLookAtTheCurrentOne) {
+  const test::TemporaryFolder folder;
+  ExportOptions options = options_for(folder.path() / "out");
+  const std::uint64_t manifest_bytes = estimate_export(options).files.back().size_bytes;
+  options.only = {Artifact::vision};
+  export_checkpoint(options);
+  const fs::path before = fs::current_path();
+  fs::current_path(options.out);
+  for (const std::string& manifest : {test::read_file(options.out / "manifest.json"), std::string("{}")}) {
+    test::write_file("manifest.json", manifest);
+    ExportOptions no_folder = options_for("");
+    EXPECT_EQ(estimate_export(no_folder).files.back().size_bytes, manifest_bytes);
+    no_folder.only = {Artifact::text};
+    EXPECT_LT(estimate_export(no_folder).files.back().size_bytes, manifest_bytes / 2);
+  }
+  fs::current_path(before);
+}
+
+// An export removes them before it asks for room, so that a dry run counts them as free.
+TEST(Export, EstimateCountsLeftoversAsFree) {
+  const test::TemporaryFolder folder;
+  const fs::path left = folder.path() / ".qvl-partial-abcdef";
+  fs::create_directory(left);
+  const int fd = ::open((left / "data").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  ASSERT_GE(fd, 0);
+  constexpr std::uint64_t kBytes = std::uint64_t{256} << 20U;  // more than others write meanwhile
+  if (::posix_fallocate(fd, 0, kBytes) != 0) GTEST_SKIP() << "no room for a file of 256 MiB";
+  ::close(fd);
+  const std::uint64_t free_now = fs::space(folder.path()).available;
+  const ExportEstimate estimate = estimate_export(options_for(folder.path()));
+  EXPECT_GT(estimate.disk_available_bytes.value(), free_now + kBytes / 2);
+  EXPECT_TRUE(fs::exists(left));
 }
 
 TEST(Export, EstimateSaysWhatDoesNotFit) {
