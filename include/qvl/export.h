@@ -24,7 +24,7 @@ struct ExportOptions {
   // For estimate_export only, instead of a checkpoint: "3b", "7b", "32b", "72b" or "tiny", as `qvl synth`
   // would write it.
   std::string preset;
-  // The model folder; made when missing.
+  // The model folder; made when missing. Empty, for estimate_export only: none yet.
   std::filesystem::path out;
   // Which artifacts; empty means all three. Others of the same checkpoint that `out` holds already are kept.
   std::vector<Artifact> only;
@@ -41,6 +41,8 @@ struct ExportOptions {
   bool copy_data = false;
   // Replace files that are there, and drop artifacts of another checkpoint.
   bool force = false;
+  // Go on where the machine seems to have too little memory: what is estimated is an upper bound.
+  bool force_memory = false;
   int threads = 0;                      // 0: one per processor; at most 8 work
   Progress* progress = nullptr;         // may be null; must outlive the call
   const CancelToken* cancel = nullptr;  // may be null; must outlive the call
@@ -70,7 +72,8 @@ struct PlannedFile {
 struct ExportEstimate {
   std::vector<PlannedFile> files;
   std::uint64_t disk_bytes = 0;  // in whole blocks, hard links counted once
-  // Free where the folder is or will be; none when the system does not tell.
+  // Free where the folder is or will be (without one, in the current folder), with what killed exports left
+  // there, which an export removes first; none when the system does not tell.
   std::optional<std::uint64_t> disk_available_bytes;
   std::uint64_t memory_bytes = 0;  // the most that will be resident, mappings counted; an upper bound
   std::optional<std::uint64_t> memory_available_bytes;
@@ -81,7 +84,10 @@ struct ExportEstimate {
   [[nodiscard]] bool memory_fits() const noexcept {
     return !memory_available_bytes || memory_bytes <= *memory_available_bytes;
   }
-  [[nodiscard]] bool fits() const noexcept { return disk_fits() && memory_fits(); }
+  // `force_memory`: of ExportOptions.
+  [[nodiscard]] bool fits(bool force_memory = false) const noexcept {
+    return disk_fits() && (force_memory || memory_fits());
+  }
 };
 
 // A line for each file and one each for disk and memory, for people to read.
@@ -94,7 +100,8 @@ QVL_API ExportEstimate estimate_export(const ExportOptions& options);
 // Writes the artifacts, the tokenizer, the configs and manifest.json. Everything appears at the end or not at
 // all; at most 512 MiB are resident whatever the model's size. Throws InputError for a broken checkpoint (all
 // its problems at once) and for a place that cannot be written, MachineError with the table of the estimate
-// where disk or memory are too small for it, and for a disk that runs full, Interrupted when cancelled.
+// where disk or (without `force_memory`) memory are too small for it, and for a disk that runs full,
+// Interrupted when cancelled.
 QVL_API ExportResult export_checkpoint(const ExportOptions& options);
 
 }  // namespace qvl

@@ -162,6 +162,7 @@ class ExportBench {
     if (!names.empty()) command.insert(command.end(), {"--only", fmt::format("{}", fmt::join(names, ","))});
     if (!o.stem.empty()) command.insert(command.end(), {"--stem", o.stem});
     if (o.copy_data) command.emplace_back("--copy-data");
+    if (o.force_memory) command.emplace_back("--force-memory");
     return command;
   }
 

@@ -47,7 +47,7 @@ void estimate(const Arguments& arguments) {
   const ExportEstimate estimate = estimate_export(arguments.options);
   std::cout << (arguments.json ? to_json(estimate).dump(1) + "\n" : to_table(estimate));
   std::cout.flush();
-  if (!estimate.fits()) throw MachineError("the export does not fit");
+  if (!estimate.fits(arguments.options.force_memory)) throw MachineError("the export does not fit");
 }
 
 void run(Arguments& arguments) {
@@ -105,6 +105,8 @@ void add_export(CLI::App& app) {
   command->add_flag("--copy-data", arguments->options.copy_data,
                     "Copies instead of hard links for equal data files (Python's onnx refuses hard links)");
   command->add_flag("--force", arguments->options.force, "Replace artifacts that are there");
+  command->add_flag("--force-memory", arguments->options.force_memory,
+                    "Go on where memory seems too small: the estimate is an upper bound");
   command->add_flag(
       "--dry-run", arguments->dry_run,
       "Write nothing: print the size of every file, the disk and memory that the export takes and "

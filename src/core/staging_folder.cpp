@@ -9,6 +9,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <map>
+#include <utility>
 
 #include "core/output_file.h"
 #include "qvl/error.h"
@@ -32,6 +35,40 @@ int try_lock(const fs::path& staging, int flags) {
   return fd;
 }
 
+// Calls `work` with every staging folder in `folder` that no living run holds, and holds its lock meanwhile.
+void for_each_leftover(const fs::path& folder, const std::function<void(const fs::path&)>& work) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (!it->path().filename().string().starts_with(kPrefix)) continue;
+    const int lock = try_lock(it->path(), 0);
+    const bool without_lock = lock < 0 && !fs::exists(it->path() / kLockName, error);
+    if (lock < 0 && !without_lock) continue;
+    work(it->path());
+    if (lock >= 0) ::close(lock);
+  }
+}
+
+// A file is free when its last name is gone: one that has another name elsewhere stays.
+struct InodeNames {
+  std::uint64_t here = 0;
+  std::uint64_t everywhere = 0;
+  std::uint64_t size_bytes = 0;  // on disk
+};
+using Inodes = std::map<std::pair<dev_t, ino_t>, InodeNames>;
+
+void count_inodes(const fs::path& folder, Inodes& inodes) {
+  constexpr std::uint64_t kStatBlockBytes = 512;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    struct stat status{};
+    if (::lstat(it->path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    InodeNames& names = inodes[{status.st_dev, status.st_ino}];
+    ++names.here;
+    names.everywhere = status.st_nlink;
+    names.size_bytes = static_cast<std::uint64_t>(status.st_blocks) * kStatBlockBytes;
+  }
+}
+
 }  // namespace
 
 StagingFolder::FolderLock::FolderLock(const fs::path& folder)
@@ -49,7 +86,10 @@ StagingFolder::StagingFolder(fs::path folder) : folder_(std::move(folder)) {
   try {
     make_folder();
     const FolderLock alone(folder_);
-    remove_leftovers();
+    for_each_leftover(folder_, [](const fs::path& leftover) {
+      std::error_code ignored;
+      fs::remove_all(leftover, ignored);
+    });
     std::string name = (folder_ / fmt::format("{}XXXXXX", kPrefix)).string();
     if (::mkdtemp(name.data()) == nullptr) throw_write_error(folder_, errno);
     staging_ = name;
@@ -95,17 +135,12 @@ void StagingFolder::publish(const std::vector<std::string>& names) {
   }
 }
 
-void StagingFolder::remove_leftovers() const {
-  std::error_code error;
-  for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
-    if (!it->path().filename().string().starts_with(kPrefix)) continue;
-    const int lock = try_lock(it->path(), 0);
-    const bool without_lock = lock < 0 && !fs::exists(it->path() / kLockName, error);
-    if (lock < 0 && !without_lock) continue;
-    std::error_code ignored;
-    fs::remove_all(it->path(), ignored);
-    if (lock >= 0) ::close(lock);
-  }
+std::uint64_t StagingFolder::leftover_bytes(const fs::path& folder) {
+  Inodes inodes;
+  for_each_leftover(folder, [&](const fs::path& leftover) { count_inodes(leftover, inodes); });
+  std::uint64_t bytes = 0;
+  for (const auto& [inode, names] : inodes) bytes += names.here == names.everywhere ? names.size_bytes : 0;
+  return bytes;
 }
 
 void StagingFolder::remove_made() const noexcept {

@@ -1,6 +1,7 @@
 // Several files that are to appear together in a folder.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -17,6 +18,10 @@ class StagingFolder {
   ~StagingFolder();
   StagingFolder(const StagingFolder&) = delete;
   StagingFolder& operator=(const StagingFolder&) = delete;
+
+  // Bytes on disk that are free once the next StagingFolder at this place has removed leftovers; 0 where
+  // there are none, or no folder.
+  [[nodiscard]] static std::uint64_t leftover_bytes(const std::filesystem::path& folder);
 
   // Where to prepare files.
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return staging_; }
@@ -43,7 +48,6 @@ class StagingFolder {
 
  private:
   void make_folder();
-  void remove_leftovers() const;
   void remove_made() const noexcept;
 
   std::filesystem::path folder_;

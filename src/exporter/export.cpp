@@ -41,7 +41,7 @@ class Export {
     StagingFolder staging(options_.out);  // first, since it removes what a killed run left
     staging_ = &staging;
     Manifest manifest = plan_.manifest();
-    require_room(manifest);
+    require_room(plan_.estimate(manifest), options_.force_memory);
     for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) write_artifact(i, manifest);
     copy_configs();
     publish(manifest);
@@ -63,7 +63,7 @@ class Export {
   // Without --force nothing that is there is replaced by something else, and nothing of another checkpoint is
   // mixed in.
   void refuse_existing() const {
-    if (options_.force) return;
+    if (options_.force || options_.out.empty()) return;
     for (const PlannedArtifact& plan : plan_.artifacts()) {
       for (const std::string& file : {plan.file, data_file_name(plan.file)})
         refuse(fs::exists(options_.out / file), file);
@@ -91,13 +91,6 @@ class Export {
   void refuse(bool condition, const std::string& file) const {
     if (!condition) return;
     throw InputError(fmt::format("{} is there already; --force replaces it", (options_.out / file).string()));
-  }
-
-  void require_room(const Manifest& planned) const {
-    const ExportEstimate needed = plan_.estimate(planned);
-    if (needed.fits()) return;
-    throw MachineError(fmt::format("the export does not fit; free some {} or choose another place\n{}",
-                                   needed.disk_fits() ? "memory" : "space", to_table(needed)));
   }
 
   // Fills in what only the writing tells.
@@ -198,9 +191,17 @@ class Export {
 ExportResult export_checkpoint(const ExportOptions& options) { return Export(options).run(); }
 
 ExportEstimate estimate_export(const ExportOptions& options) {
-  if (options.preset.empty()) return Export(options).estimate();
-  const ExportPlan plan(options, source_from_preset(options.preset));
-  return plan.estimate(plan.manifest());
+  ExportEstimate estimate;
+  if (options.preset.empty()) {
+    estimate = Export(options).estimate();
+  } else {
+    const ExportPlan plan(options, source_from_preset(options.preset));
+    estimate = plan.estimate(plan.manifest());
+  }
+  // An export begins with their removal.
+  if (estimate.disk_available_bytes)
+    *estimate.disk_available_bytes += StagingFolder::leftover_bytes(options.out);
+  return estimate;
 }
 
 }  // namespace qvl

@@ -147,4 +147,14 @@ std::uint64_t ExportPlan::peak_memory_bytes(const Manifest& manifest) const {
   return memory ? std::max(memory->peak_bytes, memory->resident_bytes + later) : later;
 }
 
+void require_room(const ExportEstimate& estimate, bool force_memory) {
+  if (estimate.fits(force_memory)) return;
+  const char* advice =
+      estimate.disk_fits()
+          ? "free some memory, or go on all the same with --force-memory: what is said to be "
+            "needed is an upper bound"
+          : "free some space or choose another place";
+  throw MachineError(fmt::format("the export does not fit; {}\n{}", advice, to_table(estimate)));
+}
+
 }  // namespace qvl

@@ -48,4 +48,7 @@ class ExportPlan {
   std::vector<PlannedArtifact> artifacts_;
 };
 
+// Throws MachineError with the table of the estimate where the export does not fit the machine.
+void require_room(const ExportEstimate& estimate, bool force_memory);
+
 }  // namespace qvl

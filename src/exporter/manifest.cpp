@@ -115,6 +115,7 @@ struct ExistingManifest::State {
 
 ExistingManifest::ExistingManifest(const std::filesystem::path& folder) : state_(std::make_unique<State>()) {
   state_->folder = folder;
+  if (folder.empty()) return;
   std::error_code error;
   const std::filesystem::path path = folder / kManifestName;
   if (!std::filesystem::is_regular_file(path, error)) return;

@@ -55,7 +55,8 @@ struct Manifest {
 // The manifest that a folder holds already, if any.
 class ExistingManifest {
  public:
-  // Reads manifest.json of the folder; whatever is wrong with it shows in is_qvl().
+  // Reads manifest.json of the folder; whatever is wrong with it shows in is_qvl(). An empty path is no
+  // folder, and not the current one.
   explicit ExistingManifest(const std::filesystem::path& folder);
   ~ExistingManifest();
   ExistingManifest(const ExistingManifest&) = delete;

@@ -76,6 +76,7 @@ TEST(SynthCommand, DryRunOfAPresetIsThatOfItsCheckpoint) {
   };
   const Json planned = files(qvl({"export", "--preset", "tiny", "--dry-run", "--json"}));
   EXPECT_EQ(planned, files(qvl({"export", checkpoint, "--dry-run", "--json"})));
+  EXPECT_EQ(planned, files(qvl({"export", checkpoint, "--dry-run", "--json", "--force-memory"})));
   ASSERT_EQ(qvl({"export", checkpoint, "--out", folder.path() / "out", "--quiet"}).exit_code, 0);
   for (const Json& file : planned)
     EXPECT_EQ(fs::file_size(folder.path() / "out" / file["name"]), file["bytes"]) << file;
@@ -100,6 +101,7 @@ TEST(SynthCommand, DryRunRefusesWhatDoesNotGoTogether) {
        std::vector<std::vector<std::string>>{{"export", "--dry-run"},
                                              {"export", "--preset", "tiny", "--out", "x"},
                                              {"export", "--preset", "1b", "--dry-run"},
+                                             {"export", "--preset", "tiny", "--force-memory"},
                                              {"export", "folder", "--preset", "tiny", "--dry-run"},
                                              {"export", test::demo_checkpoint()},
                                              {"export", test::demo_checkpoint(), "--out", "x", "--json"}}) {

@@ -60,6 +60,7 @@ TEST(StagingFolder, RemovesWhatAKilledRunLeftAndLeavesALivingOneAlone) {
     const StagingFolder other(folder.path());
   }
   EXPECT_EQ(halves(), 1U);
+  EXPECT_EQ(StagingFolder::leftover_bytes(folder.path()), 0U);
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   {
@@ -67,6 +68,32 @@ TEST(StagingFolder, RemovesWhatAKilledRunLeftAndLeavesALivingOneAlone) {
   }
   EXPECT_EQ(halves(), 0U);
   EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+// What a killed run left counts as what its removal frees: a file with another name elsewhere stays.
+TEST(StagingFolder, CountsWhatTheRemovalOfLeftoversFrees) {
+  const test::TemporaryFolder folder;
+  EXPECT_EQ(StagingFolder::leftover_bytes(folder.path()), 0U);
+  EXPECT_EQ(StagingFolder::leftover_bytes(folder.path() / "none"), 0U);
+  const fs::path left = folder.path() / ".qvl-partial-abcdef";
+  fs::create_directory(left);
+  test::write_file(left / ".lock", "");
+  constexpr std::uint64_t kBytes = std::uint64_t{1} << 20U;
+  test::write_file(left / "data", std::string(kBytes, 'x'));
+  const std::uint64_t one = StagingFolder::leftover_bytes(folder.path());
+  EXPECT_GE(one, kBytes);
+  EXPECT_LT(one, kBytes + 65'536);  // blocks
+  fs::create_hard_link(left / "data", left / "twin");
+  EXPECT_EQ(StagingFolder::leftover_bytes(folder.path()), one);
+  test::write_file(folder.path() / "other", std::string(kBytes, 'x'));
+  EXPECT_EQ(StagingFolder::leftover_bytes(folder.path()), one);
+  fs::create_hard_link(left / "data", folder.path() / "published");
+  EXPECT_LT(StagingFolder::leftover_bytes(folder.path()), 65'536U);
+  {
+    const StagingFolder next(folder.path());
+    EXPECT_FALSE(fs::exists(left));
+    EXPECT_EQ(StagingFolder::leftover_bytes(folder.path()), 0U);
+  }
 }
 
 TEST(StagingFolder, TwoAtOnePlaceDoNotDisturbEachOther) {

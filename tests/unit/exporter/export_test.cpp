@@ -1,6 +1,8 @@
 #include "qvl/export.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +13,7 @@
 #include "core/half.h"
 #include "core/json_text.h"
 #include "core/sha256.h"
+#include "exporter/export_plan.h"
 #include "support/test_data.h"
 
 namespace qvl {
@@ -130,6 +133,41 @@ TEST(Export, EstimateWritesNothing) {
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
+// Without a folder to write to, what lies in the current one is nobody's business.
+TEST(Export, EstimateWithoutAFolderDoesNotLookAtTheCurrentOne) {
+  const test::TemporaryFolder folder;
+  ExportOptions options = options_for(folder.path() / "out");
+  const std::uint64_t manifest_bytes = estimate_export(options).files.back().size_bytes;
+  options.only = {Artifact::vision};
+  export_checkpoint(options);
+  const fs::path before = fs::current_path();
+  fs::current_path(options.out);
+  for (const std::string& manifest : {test::read_file(options.out / "manifest.json"), std::string("{}")}) {
+    test::write_file("manifest.json", manifest);
+    ExportOptions no_folder = options_for("");
+    EXPECT_EQ(estimate_export(no_folder).files.back().size_bytes, manifest_bytes);
+    no_folder.only = {Artifact::text};
+    EXPECT_LT(estimate_export(no_folder).files.back().size_bytes, manifest_bytes / 2);
+  }
+  fs::current_path(before);
+}
+
+// An export removes them before it asks for room, so that a dry run counts them as free.
+TEST(Export, EstimateCountsLeftoversAsFree) {
+  const test::TemporaryFolder folder;
+  const fs::path left = folder.path() / ".qvl-partial-abcdef";
+  fs::create_directory(left);
+  const int fd = ::open((left / "data").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  ASSERT_GE(fd, 0);
+  constexpr std::uint64_t kBytes = std::uint64_t{256} << 20U;  // more than others write meanwhile
+  if (::posix_fallocate(fd, 0, kBytes) != 0) GTEST_SKIP() << "no room for a file of 256 MiB";
+  ::close(fd);
+  const std::uint64_t free_now = fs::space(folder.path()).available;
+  const ExportEstimate estimate = estimate_export(options_for(folder.path()));
+  EXPECT_GT(estimate.disk_available_bytes.value(), free_now + kBytes / 2);
+  EXPECT_TRUE(fs::exists(left));
+}
+
 TEST(Export, EstimateSaysWhatDoesNotFit) {
   ExportEstimate estimate;
   estimate.files = {{"a.onnx_data", 5000, ""}, {"b.onnx_data", 5000, "a.onnx_data"}};
@@ -143,6 +181,29 @@ TEST(Export, EstimateSaysWhatDoesNotFit) {
             std::string::npos)
       << table;
   EXPECT_TRUE(estimate.memory_fits());
+}
+
+TEST(Export, MemoryThatSeemsTooSmallIsRefusedUnlessForced) {
+  ExportEstimate estimate;
+  estimate.memory_bytes = 100;
+  estimate.memory_available_bytes = 99;
+  try {
+    require_room(estimate, false);
+    ADD_FAILURE() << "it was accepted";
+  } catch (const MachineError& error) {
+    EXPECT_NE(std::string(error.what()).find("--force-memory"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("peak memory: 100 bytes"), std::string::npos) << error.what();
+  }
+  EXPECT_NO_THROW(require_room(estimate, true));
+  EXPECT_TRUE(estimate.fits(true));
+  // The disk's figure is exact: nothing forces it.
+  estimate.disk_bytes = 100;
+  estimate.disk_available_bytes = 99;
+  EXPECT_FALSE(estimate.fits(true));
+  EXPECT_THROW(require_room(estimate, true), MachineError);
+  estimate.memory_available_bytes.reset();
+  estimate.disk_available_bytes.reset();
+  EXPECT_NO_THROW(require_room(estimate, false));
 }
 
 TEST(Export, CopiesDataWhenAsked) {
