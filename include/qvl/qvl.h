@@ -6,5 +6,6 @@
 #include "qvl/error.h"
 #include "qvl/export.h"
 #include "qvl/progress.h"
+#include "qvl/sensitivity.h"
 #include "qvl/verify.h"
 #include "qvl/version.h"
