@@ -103,7 +103,7 @@ self_test() {
   put src/engine/good.cpp '#include "qwen25vl/own.h"' '#include "runtime/own.h"'
   put src/verify/good.cpp '#include "engine/own.h"' '#include "exporter/own.h"'
   put src/server/good.cpp '#include "engine/own.h"' '#include "exporter/own.h"' '#include <httplib.h>'
-  put src/bench/good.cpp '#include "engine/own.h"' '#include "exporter/own.h"'
+  put src/bench/good.cpp '#include "engine/own.h"' '#include "sensitivity/own.h"' '#include "exporter/own.h"'
   put src/cli/good.cpp '#include "server/own.h"' '#include "sensitivity/own.h"' '#include <CLI/CLI.hpp>'
   if ! found=$(check "$tree"); then
     printf 'layers: self-test: an allowed include was reported:\n%s\n' "$found"
@@ -116,7 +116,7 @@ self_test() {
   put src/quant/bad_sibling.cpp '#include "runtime/own.h"  // BAD'
   put src/qwen25vl/bad_up.h '#include "exporter/own.h"  // BAD'
   put src/exporter/bad_sibling.cpp '  #  include "engine/own.h"  // BAD'
-  put src/bench/bad_sibling.cpp '#include "server/own.h"  // BAD'
+  put src/verify/bad_above.cpp '#include "bench/own.h"  // BAD'
   put src/exporter/bad_verify.cpp '#include "verify/own.h"  // BAD'
   put src/synth/bad_sibling.cpp '#include "exporter/own.h"  // BAD'
   put src/sensitivity/bad_sibling.cpp '#include "server/own.h"  // BAD'
