@@ -14,7 +14,8 @@ TEST(MessageQuote, KeepsPlainTextAndShowsControlCharacters) {
 TEST(MessageQuote, CutsLongTextBetweenCharacters) {
   EXPECT_EQ(quote_for_message(std::string(120, 'a')), '"' + std::string(120, 'a') + '"');
   EXPECT_EQ(quote_for_message(std::string(1000000, 'a')), '"' + std::string(120, 'a') + "…\"");
-  EXPECT_EQ(quote_for_message(std::string(119, 'a') + "öö"), '"' + std::string(119, 'a') + "…\"");
+  const std::string longest(119, 'a');
+  EXPECT_EQ(quote_for_message(longest + "öö"), '"' + longest + "…\"");
   EXPECT_EQ(quote_for_message(std::string(200, '\x80')), "\"…\"");
 }
 

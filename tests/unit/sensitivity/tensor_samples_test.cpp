@@ -89,7 +89,9 @@ TEST(TensorSamples, NamesTheSampleThatIsBroken) {
   const test::TemporaryFolder folder;
   test::write_file(folder.path() / "a.npz", "no archive");
   test::write_file(folder.path() / "b.safetensors", "no tensors");
-  test::write_file(folder.path() / "c.npz", std::string("PK\x05\x06") + std::string(18, '\0'));  // of nothing
+  std::string nothing = "PK\x05\x06";  // an archive of nothing
+  nothing.resize(22, '\0');
+  test::write_file(folder.path() / "c.npz", nothing);
   test::write_file(folder.path() / "d.npz", "gone");
   const TensorSamples samples(folder.path());
   fs::remove(folder.path() / "d.npz");
