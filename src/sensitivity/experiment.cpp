@@ -201,7 +201,9 @@ void Experiment::run_attempts(const Stage& stage, std::vector<Attempt>& attempts
   if (stage.is_last(program_)) {
     for (const std::size_t sample : samples) outputs_.emplace(sample, reference_output(sample));
   }
-  for (const auto& [base, own] : items) {
+  for (const auto& group : items) {
+    const Flight* const base = group.first;
+    const std::set<std::size_t>& own = group.second;
     replay_.look_inside(stage, *base, {own.begin(), own.end()}, [&](std::size_t item, const Values& inside) {
       for (Attempt& attempt : attempts) {
         if (attempt.base == base) look_at_item(stage, attempt, item, inside);
