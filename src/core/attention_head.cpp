@@ -76,6 +76,8 @@ AttentionHead::AttentionHead(const AttentionLayout& layout, const AttentionInput
 
 void AttentionHead::set_keys(const float* k_transposed) {
   const std::size_t keys = layout_.keys;
+  key_most_.assign(strips(), 0.0F);
+  if (layout_.depth == 0) return;  // and nothing to read
   for (std::size_t first = 0; first < strips() * kStripKeys; first += panel_) {
     float* const to = keys_.get() + first * layout_.depth;
     const std::size_t count = first < keys ? std::min(panel_, keys - first) : 0;
@@ -88,11 +90,10 @@ void AttentionHead::set_keys(const float* k_transposed) {
       std::fill_n(to + i * panel_ + count, panel_ - count, 0.0F);
     }
   }
-  key_most_.clear();
   if (!layout_.masked) return;
   const std::size_t floats = kStripKeys * layout_.depth;
   for (std::size_t s = 0; s < strips(); ++s)
-    key_most_.push_back(magnitude(most_bits(keys_.get() + s * floats, floats, 0)));
+    key_most_[s] = magnitude(most_bits(keys_.get() + s * floats, floats, 0));
 }
 
 void AttentionHead::set_values(const float* v) {
