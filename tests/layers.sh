@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tests/layers.sh [ROOT]: checks that the includes in ROOT/src and ROOT/include obey the layers (docs/architecture.md):
 #
-#   core <- {checkpoint,text,image,onnx,quant,runtime} <- qwen25vl <- {exporter,engine,synth} <- {sensitivity,server,verify} <- bench <- cli
+#   core <- {checkpoint,text,image,onnx,quant,runtime} <- qwen25vl <- {exporter,engine,synth} <- {sensitivity,server,verify} <- quantizer <- {planner,evaluation} <- bench <- cli
 #
 # An arrow's right side may include its left; siblings in braces never include each other. Each violation is printed
 # as FILE:LINE: REASON, and the exit code is then 1. With --self-test it checks itself on a tree made for that.
@@ -13,7 +13,7 @@ rules='
 function report(reason) { printf "%s:%s: %s\n", path, line, reason; bad = 1 }
 function layer_of(name) { sub(/\/.*/, "", name); return name }
 BEGIN {
-  order = "core|checkpoint text image onnx quant runtime|qwen25vl|exporter engine synth|sensitivity server verify|bench|cli"
+  order = "core|checkpoint text image onnx quant runtime|qwen25vl|exporter engine synth|sensitivity server verify|quantizer|planner evaluation|bench|cli"
   count = split(order, row, "|")
   for (i = 1; i <= count; i++) {
     members = split(row[i], member, " ")
@@ -89,7 +89,7 @@ self_test() {
     printf '%s\n' "${@:2}" >"$tree/$1"
   }
   local layer
-  for layer in core checkpoint text image onnx quant runtime qwen25vl exporter engine synth sensitivity server verify bench cli; do
+  for layer in core checkpoint text image onnx quant runtime qwen25vl exporter engine synth sensitivity server verify quantizer planner evaluation bench cli; do
     put "src/$layer/own.h" '#pragma once' '#include <vector>' '#include "qvl/error.h"'
   done
   put include/qvl/error.h '#include <string>'
@@ -103,6 +103,7 @@ self_test() {
   put src/engine/good.cpp '#include "qwen25vl/own.h"' '#include "runtime/own.h"'
   put src/verify/good.cpp '#include "engine/own.h"' '#include "exporter/own.h"'
   put src/server/good.cpp '#include "engine/own.h"' '#include "exporter/own.h"' '#include <httplib.h>'
+  put src/planner/good.cpp '#include "quantizer/own.h"' '#include "sensitivity/own.h"'
   put src/bench/good.cpp '#include "engine/own.h"' '#include "sensitivity/own.h"' '#include "exporter/own.h"'
   put src/cli/good.cpp '#include "server/own.h"' '#include "sensitivity/own.h"' '#include <CLI/CLI.hpp>'
   if ! found=$(check "$tree"); then
@@ -116,6 +117,8 @@ self_test() {
   put src/quant/bad_sibling.cpp '#include "runtime/own.h"  // BAD'
   put src/qwen25vl/bad_up.h '#include "exporter/own.h"  // BAD'
   put src/exporter/bad_sibling.cpp '  #  include "engine/own.h"  // BAD'
+  put src/sensitivity/bad_above.cpp '#include "quantizer/own.h"  // BAD'
+  put src/planner/bad_sibling.cpp '#include "evaluation/own.h"  // BAD'
   put src/verify/bad_above.cpp '#include "bench/own.h"  // BAD'
   put src/exporter/bad_verify.cpp '#include "verify/own.h"  // BAD'
   put src/synth/bad_sibling.cpp '#include "exporter/own.h"  // BAD'

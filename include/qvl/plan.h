@@ -1,0 +1,76 @@
+// From measured sensitivities to a mixed-precision plan.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qvl/error.h"
+#include "qvl/progress.h"
+#include "qvl/sensitivity.h"
+
+namespace qvl {
+
+// What a plan must keep. Of bytes, bits and kl exactly one is given, of which the error (bytes, bits) or the
+// size (kl) is made as small as can be; latency may be given besides.
+struct PlanBudget {
+  std::optional<std::uint64_t> bytes;  // of the units' weights, with their scales
+  std::optional<double> bits;          // the same in bits a weight, on average over all units
+  std::optional<double> kl;            // nats, measured; of models without logits: mse
+  std::optional<double> latency_ms;    // of the units' kernels, on this machine
+};
+
+struct PlanOptions {
+  std::filesystem::path report;  // folder of a run of measure_sensitivity, with its measurements.sqlite
+  std::filesystem::path model;   // empty: where the run found it
+  std::filesystem::path data;    // empty: where the run found it
+  std::filesystem::path out;     // plan.json to write; empty: none
+  PlanBudget budget;
+  std::vector<std::string> formats;  // of those that were measured; empty: all
+  std::int64_t latency_rows = 640;   // rows of activations for which kernels are timed
+  int rounds = 3;                    // most rounds of repair; 0: the first plan is measured and kept
+  bool measure = true;               // false: the additive model is believed
+  std::uint64_t memory_bytes = 0;    // as in SensitivityOptions
+  int threads = 0;
+  std::function<void(const SensitivityProgress&)> on_progress;  // may be empty; one call at a time
+  const CancelToken* cancel = nullptr;                          // may be null; must outlive the call
+};
+
+// One point of the curve of error against size.
+struct PlanPoint {
+  std::uint64_t bytes = 0;
+  double bits = 0;
+  double predicted = 0;  // sum of the units' kl (mse)
+};
+
+struct PlanRound {
+  std::string change;  // what was done: "first plan", "units re-weighted by …"
+  std::uint64_t bytes = 0;
+  double predicted = 0;
+  std::optional<double> measured;  // end to end
+  int changed = 0;                 // units with another format than in the round before
+};
+
+struct PlanResult {
+  std::string plan_json;
+  std::uint64_t bytes = 0;
+  double bits = 0;
+  std::optional<double> latency_ms;
+  double predicted = 0;
+  std::optional<double> measured;
+  std::optional<double> measured_stderr;
+  std::vector<PlanRound> rounds;
+  std::vector<PlanPoint> front;
+};
+
+// Chooses a format for every unit of the report (or none), measures the result end to end, repairs it where
+// the sum of the units' errors was wrong, and writes plan.json and the reports with the curve. Throws
+// UsageError for budgets that do not go together, InputError for a folder that holds no complete run and for
+// a model or data that is not that of the run, and for a budget that nothing meets (saying the nearest that
+// can be met), Interrupted when cancelled.
+[[nodiscard]] QVL_API PlanResult make_plan(const PlanOptions& options);
+
+}  // namespace qvl
