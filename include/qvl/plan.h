@@ -39,13 +39,6 @@ struct PlanOptions {
   const CancelToken* cancel = nullptr;                          // may be null; must outlive the call
 };
 
-// One point of the curve of error against size.
-struct PlanPoint {
-  std::uint64_t bytes = 0;
-  double bits = 0;
-  double predicted = 0;  // sum of the units' kl (mse)
-};
-
 struct PlanRound {
   std::string change;  // what was done: "first plan", "units re-weighted by …"
   std::uint64_t bytes = 0;
@@ -63,7 +56,7 @@ struct PlanResult {
   std::optional<double> measured;
   std::optional<double> measured_stderr;
   std::vector<PlanRound> rounds;
-  std::vector<PlanPoint> front;
+  PlanFront front;
 };
 
 // Chooses a format for every unit of the report (or none), measures the result end to end, repairs it where

@@ -128,6 +128,27 @@ struct WholeResult {
   std::optional<OutputError> all;
 };
 
+// One point of the curve of error against size: the least error that the sum of the units' errors promises
+// for so many bytes.
+struct PlanPoint {
+  std::uint64_t bytes = 0;  // of the units' weights, with their scales
+  double bits = 0;          // the same in bits a weight, on average over all units
+  double error = 0;         // sum of the units' `in`: kl, or mse where there are no logits
+};
+
+// A plan that was made, on that curve.
+struct PlanMark {
+  std::string name;                // what was asked for: "bits=5", "bytes=900000", "kl=0.01"
+  PlanPoint point;                 // bytes and bits of the plan; error: predicted
+  std::optional<double> measured;  // end to end
+};
+
+struct PlanFront {
+  std::uint64_t unquantized_bytes = 0;  // of the units' weights as the model stores them
+  std::vector<PlanPoint> points;        // by falling error and rising bytes
+  std::vector<PlanMark> marks;
+};
+
 struct SensitivityReport {
   std::string model;  // file name(s)
   std::string model_sha256;
@@ -143,6 +164,7 @@ struct SensitivityReport {
   std::vector<UnitResult> units;            // in the model's order
   std::vector<WholeResult> whole;
   std::vector<Correlation> correlations;
+  std::optional<PlanFront> front;  // once `make_plan` has made one
 };
 
 // How long a stage of a run took, and whether it grows with the units (else with samples and formats only).
