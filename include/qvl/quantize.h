@@ -12,6 +12,9 @@
 
 namespace qvl {
 
+// As a smoothing strength: for each unit the best of a few, by calibration data.
+inline constexpr double kSmoothAuto = -1;
+
 struct QuantizeOptions {
   std::filesystem::path model;  // a model folder, or any ONNX file
   std::filesystem::path plan;   // plan.json; or
@@ -21,7 +24,7 @@ struct QuantizeOptions {
   std::string algorithm = "nearest";  // with `format`: "nearest", "least-squares", "gptq"
   std::string embedding;              // with `format`: of the token embeddings ("int8:32"); empty: kept
   int accuracy_level = 0;             // with `format`: of MatMulNBits
-  double smooth = 0;                  // with `format`: SmoothQuant's alpha
+  double smooth = 0;                  // with `format`: SmoothQuant's alpha, or kSmoothAuto
   std::string calibrate = "minmax";   // with `format`: of int8-static
   // Calibration data, as in SensitivityOptions; for gptq, int8-static and smoothing.
   std::filesystem::path data;

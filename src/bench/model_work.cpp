@@ -22,7 +22,7 @@ ModelWork vision_work(const ModelConfig& config, const TensorTable& table, const
   const auto block_patches = static_cast<double>(vision.spatial_merge_size * vision.spatial_merge_size);
   ModelWork work;
   for (const TensorRow& row : table.rows()) {
-    if (row.part != ModelPart::vision || !row.quantizable) continue;
+    if (row.part != TensorPart::vision || !row.quantizable) continue;
     const bool merged = row.name.starts_with("visual.merger.");
     work.linear_flop += 2 * elements(row) * (merged ? patches / block_patches : patches);
     work.weight_bytes += elements(row) * static_cast<double>(size_bytes(DType::f32));
@@ -44,7 +44,7 @@ ModelWork text_work(const ModelConfig& config, const TensorTable& table, std::in
   const auto count = static_cast<double>(tokens);
   ModelWork work;
   for (const TensorRow& row : table.rows()) {
-    if (row.part != ModelPart::text || !row.quantizable) continue;
+    if (row.part != TensorPart::text || !row.quantizable) continue;
     work.linear_flop += 2 * elements(row) * count;
     work.weight_bytes += elements(row) * static_cast<double>(size_bytes(dtype));
   }

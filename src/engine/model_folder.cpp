@@ -35,7 +35,7 @@ void ModelFolder::read_manifest() {
   }
   const Json manifest = read_json_file(path);
   try {
-    if (manifest.at("format") != kManifestFormat) {
+    if (manifest.at("format") != kManifestFormat && manifest.at("format") != kQuantizedManifestFormat) {
       throw InputError(
           fmt::format("{} has the format {}; this version of qvl reads {}: export the checkpoint again",
                       path.string(), manifest.at("format").dump(), kManifestFormat));

@@ -38,6 +38,15 @@ OrderedJson tensor_json(const TensorReport& t) {
                    {"dtype", name(t.dtype)},
                    {"offset", t.offset_bytes},
                    {"bytes", t.size_bytes}};
+  if (t.quantization) {
+    const TensorQuantization& q = *t.quantization;
+    OrderedJson quantization{{"role", q.role}, {"format", q.format}, {"algorithm", q.algorithm}};
+    if (q.role == "levels") {
+      quantization["relative_error"] = q.relative_error;
+      quantization["max_abs_error"] = q.max_abs_error;
+    }
+    json["quantization"] = std::move(quantization);
+  }
   if (t.source.empty()) {
     json["source"] = "computed";
     return json;
@@ -68,6 +77,19 @@ OrderedJson artifact_json(const ManifestArtifact& a) {
   return json;
 }
 
+OrderedJson manifest_json(const Manifest& manifest) {
+  OrderedJson json{{"format", manifest.plan.empty() ? kManifestFormat : kQuantizedManifestFormat},
+                   {"qvl", QVL_VERSION},
+                   {"set", "reference"},
+                   {"checkpoint", manifest.checkpoint},
+                   {"fingerprint", manifest.fingerprint},
+                   {"stem", manifest.stem}};
+  if (!manifest.plan.empty()) json["plan"] = OrderedJson::parse(manifest.plan);
+  json["artifacts"] = OrderedJson::array();
+  for (const ManifestArtifact& a : manifest.artifacts) json["artifacts"].push_back(artifact_json(a));
+  return json;
+}
+
 // A file name that an export writes, and nothing that leads out of the folder.
 bool is_artifact_file(const std::string& name) {
   return name.find('/') == std::string::npos && !name.starts_with('.') &&
@@ -90,6 +112,14 @@ Manifest with_longest_statistics(Manifest manifest) {
 }
 
 }  // namespace
+
+std::string tensor_json_text(const TensorReport& tensor) {
+  return tensor_json(tensor).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
+std::string manifest_text(const Manifest& manifest) {
+  return manifest_json(manifest).dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
 
 struct ExistingManifest::State {
   std::filesystem::path folder;
@@ -164,14 +194,7 @@ std::string ExistingManifest::merged_into(const Manifest& manifest) const {
 }
 
 std::string ExistingManifest::json_text(const Manifest& manifest) const {
-  OrderedJson json{{"format", kManifestFormat},
-                   {"qvl", QVL_VERSION},
-                   {"set", "reference"},
-                   {"checkpoint", manifest.checkpoint},
-                   {"fingerprint", manifest.fingerprint},
-                   {"stem", manifest.stem}};
-  json["artifacts"] = OrderedJson::array();
-  for (const ManifestArtifact& a : manifest.artifacts) json["artifacts"].push_back(artifact_json(a));
+  OrderedJson json = manifest_json(manifest);
   if (is_qvl()) {
     for (OrderedJson& a : state_->kept(manifest)) json["artifacts"].push_back(std::move(a));
   }

@@ -42,7 +42,13 @@ struct Manifest {
   std::string fingerprint;  // checkpoint_fingerprint
   std::string stem;
   std::vector<ManifestArtifact> artifacts;
+  std::string plan = {};  // of a quantized folder: JSON text (quant/quant_plan.h)
 };
+
+// All of manifest.json of a folder with these artifacts only.
+[[nodiscard]] std::string manifest_text(const Manifest& manifest);
+// One of its tensors, as JSON.
+[[nodiscard]] std::string tensor_json_text(const TensorReport& tensor);
 
 // All of manifest.json, or of such a text; `source` names it in messages. What comes back is well-formed:
 // known artifacts, each once; plain names of .onnx and .onnx_data files; known dtypes and transforms; shapes

@@ -105,13 +105,19 @@ class Reader {
 
   [[nodiscard]] Manifest manifest(const Json& json) const {
     const Fields top(json, "", source_);
-    if (const Json& format = top.at("format"); format != kManifestFormat) {
+    const Json& format = top.at("format");
+    const bool quantized = format == kQuantizedManifestFormat;
+    if (format != kManifestFormat && !quantized) {
       throw InputError(
           fmt::format("{} has the format {}; this version of qvl reads {}: export the checkpoint again",
                       source_, shown(format), kManifestFormat));
     }
     if (top.text("set") != "reference") top.fail("set", "\"reference\"", top.at("set"));
-    Manifest manifest{top.text("checkpoint"), top.text("fingerprint"), top.text("stem"), {}};
+    Manifest manifest{top.text("checkpoint"), top.text("fingerprint"), top.text("stem"), {}, ""};
+    if (quantized) {
+      (void)top.object("plan");
+      manifest.plan = top.at("plan").dump(-1, ' ', true, Json::error_handler_t::replace);
+    }
     if (!is_valid_stem(manifest.stem)) top.fail("stem", "the first part of file names", top.at("stem"));
     (void)top.at("artifacts");
     top.each("artifacts", [&](const Json& entry, const std::string& where) {
@@ -198,6 +204,7 @@ class Reader {
     t.dtype = t.source_dtype = dtype(fields, "dtype");
     t.offset_bytes = fields.count("offset");
     t.size_bytes = fields.count("bytes");
+    if (fields.has("quantization")) t.quantization = quantization(fields.object("quantization"));
     if (fields.text("source") == "computed" && !fields.has("transform")) return t;
     t.source = fields.text("source");
     if (t.source.empty()) fields.fail("source", "the name of a tensor, or \"computed\"", fields.at("source"));
@@ -206,6 +213,17 @@ class Reader {
     t.stats = {fields.count("overflowed"), fields.count("subnormal"), fields.count("not_finite"),
                fields.error_size("max_abs_error")};
     return t;
+  }
+
+  [[nodiscard]] static TensorQuantization quantization(const Fields& fields) {
+    TensorQuantization q{fields.text("role"), fields.text("format"), fields.text("algorithm"), 0, 0};
+    if (q.role == "levels") {
+      q.relative_error = fields.error_size("relative_error");
+      q.max_abs_error = fields.error_size("max_abs_error");
+    } else if (q.role != "scales" && q.role != "smoothing") {
+      fields.fail("role", "levels, scales or smoothing", fields.at("role"));
+    }
+    return q;
   }
 
   [[nodiscard]] static DType dtype(const Fields& fields, const char* key) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,18 @@
 
 namespace qvl {
 
+// Of a tensor that holds numbers of a quantized weight.
+struct TensorQuantization {
+  std::string role;       // "levels", "scales", "smoothing"
+  std::string format;     // "int4:32"
+  std::string algorithm;  // "nearest", "least-squares", "gptq"
+  // Of "levels": norm of the error relative to the norm of the weight, and the largest absolute error.
+  double relative_error = 0;
+  double max_abs_error = 0;
+
+  bool operator==(const TensorQuantization&) const = default;
+};
+
 struct TensorReport {
   std::string name;
   std::string source;  // its name in the checkpoint; "" for a constant computed by qvl
@@ -25,6 +38,7 @@ struct TensorReport {
   std::uint64_t offset_bytes = 0;
   std::uint64_t size_bytes = 0;
   ConversionStats stats;
+  std::optional<TensorQuantization> quantization = std::nullopt;
 };
 
 // A tensor of the checkpoint, as its files have it.

@@ -115,6 +115,8 @@ void keep_tables(State& s) {
     const std::string wide = copy.output(0);
     s.constants.insert(table);
     s.places.insert_or_assign(table, std::move(place));
+    s.renamed.emplace(table, copy.input(0));
+    s.renamed.emplace(wide + "/as_stored", wide);
     copy.set_input(0, table);
     copy.set_output(0, wide + "/as_stored");
     onnx::NodeProto& cast = *nodes.Add();
@@ -251,12 +253,25 @@ std::optional<std::size_t> ModelGraph::maker_of(std::string_view value) const {
   return found->second;
 }
 
+const std::string& ModelGraph::name_in_file(const std::string& value) const {
+  const auto found = state_->renamed.find(value);
+  return found == state_->renamed.end() ? value : found->second;
+}
+
 std::int64_t ModelGraph::attribute(std::size_t node, std::string_view name, std::int64_t missing) const {
   for (const onnx::AttributeProto& attribute :
        state_->model.graph().node(static_cast<int>(node)).attribute()) {
     if (attribute.name() == name) return attribute.i();
   }
   return missing;
+}
+
+void ModelGraph::read_external(const std::string& file, std::uint64_t offset_bytes,
+                               std::span<std::byte> destination) const {
+  const auto found = state_->data_files.find(file);
+  if (found == state_->data_files.end())
+    throw InputError(fmt::format("{}: no constant of the graph lies in {}", path().string(), file));
+  found->second.read(offset_bytes, destination);
 }
 
 void ModelGraph::read_f32(std::string_view constant, std::uint64_t first,

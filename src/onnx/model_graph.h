@@ -70,9 +70,15 @@ class ModelGraph {
   [[nodiscard]] bool is_constant(std::string_view value) const;
   // The node that makes a value; none for inputs, initializers and unknown names.
   [[nodiscard]] std::optional<std::size_t> maker_of(std::string_view value) const;
+  // What the file calls a value: values around a table that stays as stored have other names here.
+  [[nodiscard]] const std::string& name_in_file(const std::string& value) const;
   // The value of an initializer as f32, `count` elements from `first`. Throws InputError when it is none or
   // holds no floating-point numbers.
   void read_f32(std::string_view constant, std::uint64_t first, std::span<float> destination) const;
+  // Bytes of a file of external data, by the name that the model gives it. Throws InputError where it has
+  // none there.
+  void read_external(const std::string& file, std::uint64_t offset_bytes,
+                     std::span<std::byte> destination) const;
   // An integer attribute of a node.
   [[nodiscard]] std::int64_t attribute(std::size_t node, std::string_view name, std::int64_t missing) const;
 

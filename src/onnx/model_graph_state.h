@@ -33,6 +33,7 @@ struct ModelGraph::State {
   std::map<std::string, MappedFile> data_files;
   std::unordered_map<std::string, Place> places;
   std::unordered_map<std::string, std::size_t> makers;
+  std::unordered_map<std::string, std::string> renamed;  // -> as in the file
   std::unordered_set<std::string> constants;  // values that do not depend on inputs, initializers too
 
   [[nodiscard]] const Place& place(std::string_view constant) const;

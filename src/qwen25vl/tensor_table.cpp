@@ -34,7 +34,7 @@ void TensorTable::add(TensorRow row) {
   rows_.push_back(std::move(row));
 }
 
-void TensorTable::add_linear(ModelPart part, const std::string& name, std::int64_t in, std::int64_t out,
+void TensorTable::add_linear(TensorPart part, const std::string& name, std::int64_t in, std::int64_t out,
                              bool bias) {
   add({name + ".weight", part, {out, in}, Transform::transpose, true});
   if (bias) add({name + ".bias", part, {out}, Transform::none, false});
@@ -43,50 +43,50 @@ void TensorTable::add_linear(ModelPart part, const std::string& name, std::int64
 // Module names of the reference: transformers, modeling_qwen2_5_vl.py.
 void TensorTable::add_vision(const VisionConfig& v) {
   const auto norm = [&](const std::string& name) {
-    add({name + ".weight", ModelPart::vision, {v.hidden_size}, Transform::none, false});
+    add({name + ".weight", TensorPart::vision, {v.hidden_size}, Transform::none, false});
   };
   add({"visual.patch_embed.proj.weight",
-       ModelPart::vision,
+       TensorPart::vision,
        {v.hidden_size, v.in_channels, v.temporal_patch_size, v.patch_size, v.patch_size},
        Transform::flatten_transpose,
        true});
   for (std::int64_t i = 0; i < v.depth; ++i) {
     const std::string block = fmt::format("visual.blocks.{}.", i);
     norm(block + "norm1");
-    add_linear(ModelPart::vision, block + "attn.qkv", v.hidden_size, 3 * v.hidden_size, true);
-    add_linear(ModelPart::vision, block + "attn.proj", v.hidden_size, v.hidden_size, true);
+    add_linear(TensorPart::vision, block + "attn.qkv", v.hidden_size, 3 * v.hidden_size, true);
+    add_linear(TensorPart::vision, block + "attn.proj", v.hidden_size, v.hidden_size, true);
     norm(block + "norm2");
-    add_linear(ModelPart::vision, block + "mlp.gate_proj", v.hidden_size, v.intermediate_size, true);
-    add_linear(ModelPart::vision, block + "mlp.up_proj", v.hidden_size, v.intermediate_size, true);
-    add_linear(ModelPart::vision, block + "mlp.down_proj", v.intermediate_size, v.hidden_size, true);
+    add_linear(TensorPart::vision, block + "mlp.gate_proj", v.hidden_size, v.intermediate_size, true);
+    add_linear(TensorPart::vision, block + "mlp.up_proj", v.hidden_size, v.intermediate_size, true);
+    add_linear(TensorPart::vision, block + "mlp.down_proj", v.intermediate_size, v.hidden_size, true);
   }
   const std::int64_t merged = v.hidden_size * v.spatial_merge_size * v.spatial_merge_size;
   norm("visual.merger.ln_q");
-  add_linear(ModelPart::vision, "visual.merger.mlp.0", merged, merged, true);
-  add_linear(ModelPart::vision, "visual.merger.mlp.2", merged, v.out_hidden_size, true);
+  add_linear(TensorPart::vision, "visual.merger.mlp.0", merged, merged, true);
+  add_linear(TensorPart::vision, "visual.merger.mlp.2", merged, v.out_hidden_size, true);
 }
 
 void TensorTable::add_text(const TextConfig& t) {
   const auto norm = [&](const std::string& name) {
-    add({name + ".weight", ModelPart::text, {t.hidden_size}, Transform::none, false});
+    add({name + ".weight", TensorPart::text, {t.hidden_size}, Transform::none, false});
   };
   // A tied lm_head reads the embedding table as it lies, through a Gemm that transposes.
-  add({"model.embed_tokens.weight", ModelPart::text, {t.vocab_size, t.hidden_size}, Transform::none, tied_});
+  add({"model.embed_tokens.weight", TensorPart::text, {t.vocab_size, t.hidden_size}, Transform::none, tied_});
   const std::int64_t kv = t.num_key_value_heads * t.head_size();
   for (std::int64_t i = 0; i < t.num_hidden_layers; ++i) {
     const std::string layer = fmt::format("model.layers.{}.", i);
     norm(layer + "input_layernorm");
-    add_linear(ModelPart::text, layer + "self_attn.q_proj", t.hidden_size, t.hidden_size, true);
-    add_linear(ModelPart::text, layer + "self_attn.k_proj", t.hidden_size, kv, true);
-    add_linear(ModelPart::text, layer + "self_attn.v_proj", t.hidden_size, kv, true);
-    add_linear(ModelPart::text, layer + "self_attn.o_proj", t.hidden_size, t.hidden_size, false);
+    add_linear(TensorPart::text, layer + "self_attn.q_proj", t.hidden_size, t.hidden_size, true);
+    add_linear(TensorPart::text, layer + "self_attn.k_proj", t.hidden_size, kv, true);
+    add_linear(TensorPart::text, layer + "self_attn.v_proj", t.hidden_size, kv, true);
+    add_linear(TensorPart::text, layer + "self_attn.o_proj", t.hidden_size, t.hidden_size, false);
     norm(layer + "post_attention_layernorm");
-    add_linear(ModelPart::text, layer + "mlp.gate_proj", t.hidden_size, t.intermediate_size, false);
-    add_linear(ModelPart::text, layer + "mlp.up_proj", t.hidden_size, t.intermediate_size, false);
-    add_linear(ModelPart::text, layer + "mlp.down_proj", t.intermediate_size, t.hidden_size, false);
+    add_linear(TensorPart::text, layer + "mlp.gate_proj", t.hidden_size, t.intermediate_size, false);
+    add_linear(TensorPart::text, layer + "mlp.up_proj", t.hidden_size, t.intermediate_size, false);
+    add_linear(TensorPart::text, layer + "mlp.down_proj", t.intermediate_size, t.hidden_size, false);
   }
   norm("model.norm");
-  if (!tied_) add_linear(ModelPart::text, "lm_head", t.hidden_size, t.vocab_size, false);
+  if (!tied_) add_linear(TensorPart::text, "lm_head", t.hidden_size, t.vocab_size, false);
 }
 
 const TensorRow& TensorTable::row(std::string_view name) const {

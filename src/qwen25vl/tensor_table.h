@@ -16,7 +16,7 @@ namespace qvl {
 class Checkpoint;
 
 // Which graph takes the tensor.
-enum class ModelPart { vision, text };
+enum class TensorPart { vision, text };
 
 // From the checkpoint's shape to the initializer's.
 enum class Transform {
@@ -27,7 +27,7 @@ enum class Transform {
 
 struct TensorRow {
   std::string name;  // in the checkpoint (hub layout) and of the initializer
-  ModelPart part = ModelPart::text;
+  TensorPart part = TensorPart::text;
   Shape shape;  // in the checkpoint
   Transform transform = Transform::none;
   bool quantizable = false;  // the weight of a MatMul or Gemm
@@ -59,7 +59,7 @@ class TensorTable {
   void add_vision(const VisionConfig& vision);
   void add_text(const TextConfig& text);
   // A linear layer: weight [out, in], and bias [out] if it has one.
-  void add_linear(ModelPart part, const std::string& name, std::int64_t in, std::int64_t out, bool bias);
+  void add_linear(TensorPart part, const std::string& name, std::int64_t in, std::int64_t out, bool bias);
   void add(TensorRow row);
 
   std::vector<TensorRow> rows_;

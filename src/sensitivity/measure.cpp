@@ -6,14 +6,14 @@
 #include <cmath>
 #include <unordered_map>
 
-#include "core/parallel.h"
-#include "core/sha256.h"
 #include "quant/range_calibrator.h"
 #include "qvl/sensitivity.h"
 #include "sensitivity/baselines.h"
 #include "sensitivity/estimate.h"
 #include "sensitivity/experiment.h"
 #include "sensitivity/fill_report.h"
+#include "sensitivity/model_hash.h"
+#include "sensitivity/open_program.h"
 #include "sensitivity/report_files.h"
 #include "sensitivity/run_settings.h"
 #include "sensitivity/skeleton.h"
@@ -27,59 +27,14 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kStoreName = "measurements.sqlite";
 constexpr const char* kSettingsName = "run";
 
-std::string hash_of(const std::vector<std::string>& texts) {
-  Sha256 hash;
-  for (const std::string& text : texts) {
-    hash.update(std::as_bytes(std::span(text)));
-    hash.update(std::as_bytes(std::span("\n", 1)));
-  }
-  return hash.hex();
-}
-
-// Of everything that the model's numbers depend on: its files, and for a folder what makes its inputs.
 std::string hash_of_model(const SensitivityOptions& options, const Program& program) {
   std::vector<fs::path> files;
   for (const auto& part : program.parts) {
     const auto own = part->graph.files();
     files.insert(files.end(), own.begin(), own.end());
   }
-  if (fs::is_directory(options.model)) {
-    for (const char* name :
-         {"config.json", "tokenizer.json", "preprocessor_config.json", "generation_config.json"}) {
-      if (fs::exists(options.model / name)) files.push_back(options.model / name);
-    }
-  }
-  std::vector<std::string> hashes(files.size());
-  parallel_for(files.size(), worker_count(options.threads), options.cancel, [&](std::size_t i, unsigned) {
-    hashes[i] = files[i].filename().string() + " " + sha256_of_file(files[i], options.cancel);
-  });
-  return hash_of(hashes);
-}
-
-std::unique_ptr<Program> load_program(const SensitivityOptions& options) {
-  if (!fs::exists(options.model))
-    throw InputError(
-        fmt::format("{} does not exist; an ONNX file or a model folder is expected", options.model.string()));
-  if (!fs::exists(options.data)) {
-    throw InputError(
-        fmt::format("{} does not exist; a JSONL file of chats or a folder of tensors is expected",
-                    options.data.string()));
-  }
-  const auto samples = static_cast<std::size_t>(std::max(0, options.samples));
-  const bool chats = !fs::is_directory(options.data);
-  if (fs::is_directory(options.model)) {
-    if (chats) return chat_program(options.model, options.data, samples, options.cancel);
-    throw InputError(
-        fmt::format("{} is a model folder, for which the data is a JSONL file of chats; {} is a folder",
-                    options.model.string(), options.data.string()));
-  }
-  if (chats) {
-    throw InputError(
-        fmt::format("{} is a single model, for which the data is a folder with one safetensors or npz "
-                    "file a sample; {} is a file",
-                    options.model.string(), options.data.string()));
-  }
-  return tensor_program(options.model, options.data, samples);
+  return model_hash(std::move(files), fs::is_directory(options.model) ? options.model : fs::path(), {},
+                    options.threads, options.cancel);
 }
 
 std::vector<bool> select_units(const Program& program, const std::string& pattern) {
@@ -154,7 +109,7 @@ Measurement::Measurement(SensitivityOptions given) : options_(std::move(given)) 
   for (const std::string& format : options.formats) list += (list.empty() ? "" : ",") + format;
   formats_ = parse_formats(list);
   calibration_ = parse_calibration(options.calibrate);
-  program_ = load_program(options);
+  program_ = open_program(options.model, options.data, options.samples, options.cancel);
   selected_ = select_units(*program_, options.units);
   if (options.criterion == Criterion::kl && !program_->has_logits) options_.criterion = Criterion::mse;
   make_settings();
@@ -168,7 +123,7 @@ void Measurement::make_settings() {
   skeleton_ = make_skeleton(*program_, selected_, options_);
   for (const Sample& sample : program_->samples) settings_.samples.push_back(sample.sha256);
   skeleton_.model_sha256 = hash_of_model(options_, *program_);
-  skeleton_.data_sha256 = hash_of(settings_.samples);
+  skeleton_.data_sha256 = hash_of_lines(settings_.samples);
   for (const Format& format : formats_) settings_.formats.push_back(to_string(format));
   for (const auto& part : program_->parts)
     settings_.parts.push_back({part->name, static_cast<std::int64_t>(part->cut.segments.size())});
@@ -188,7 +143,7 @@ void Measurement::make_settings() {
   for (std::size_t unit = 0; unit < selected_.size(); ++unit) {
     if (selected_[unit]) row_of_[unit] = rows.at(program_->unit(unit).name);
   }
-  settings_.unit_set = hash_of(names);
+  settings_.unit_set = hash_of_lines(names);
   settings_.skeleton = report_json(skeleton_);
   keys_ = settings_.keys();
 }

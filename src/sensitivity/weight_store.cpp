@@ -16,8 +16,16 @@ const ModelPart& WeightStore::part_of(std::size_t unit) const {
   return *parts_.front();
 }
 
+void WeightStore::replace(std::size_t unit, std::vector<float> values) {
+  auto weight = std::make_shared<const std::vector<float>>(std::move(values));
+  const std::lock_guard lock(mutex_);
+  replaced_.insert_or_assign(unit, std::move(weight));
+}
+
 WeightStore::Weight WeightStore::find(const Key& key) {
   const std::lock_guard lock(mutex_);
+  const auto replaced = replaced_.find(std::get<0>(key));
+  if (replaced != replaced_.end()) return replaced->second;
   const auto found = entries_.find(key);
   if (found == entries_.end()) return nullptr;
   ages_.splice(ages_.begin(), ages_, found->second.age);

@@ -27,6 +27,8 @@ class WeightStore {
 
   void set_capacity(std::uint64_t bytes) { capacity_bytes_ = bytes; }
 
+  // From now on the unit has this weight, in any format.
+  void replace(std::size_t unit, std::vector<float> values);
   // `unit` counts over all parts; `format` null: as it is.
   [[nodiscard]] Weight get(std::size_t unit, const Format* format);
   [[nodiscard]] std::uint64_t held_bytes();
@@ -48,6 +50,7 @@ class WeightStore {
   std::mutex making_;  // one weight at a time is made, by all threads
   std::mutex mutex_;   // of what follows
   std::uint64_t held_bytes_ = 0;
+  std::map<std::size_t, Weight> replaced_;
   std::map<Key, Entry> entries_;
   std::list<Key> ages_;  // the one used last comes first
 };

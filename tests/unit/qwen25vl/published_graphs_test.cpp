@@ -33,7 +33,7 @@ class PublishedGraphs : public testing::TestWithParam<std::string> {
   }
 
   // Every tensor of the part is an initializer of the graph, once.
-  void expect_all_tensors(const ModelSummary& summary, ModelPart part) const {
+  void expect_all_tensors(const ModelSummary& summary, TensorPart part) const {
     std::set<std::string> names;
     for (const auto& initializer : summary.initializers) names.insert(initializer.name);
     EXPECT_EQ(names.size(), summary.initializers.size());
@@ -46,7 +46,7 @@ class PublishedGraphs : public testing::TestWithParam<std::string> {
 
 TEST_P(PublishedGraphs, Vision) {
   const ModelSummary summary = check(build_vision_graph(config_, table_, {}));
-  expect_all_tensors(summary, ModelPart::vision);
+  expect_all_tensors(summary, TensorPart::vision);
   EXPECT_EQ(summary.outputs[0].shape,
             (std::vector<std::string>{"576", std::to_string(config_.text.hidden_size)}));
 }
@@ -60,7 +60,7 @@ TEST_P(PublishedGraphs, VisionWithRaggedWindows) {
 
 TEST_P(PublishedGraphs, Text) {
   const ModelSummary summary = check(build_text_graph(config_, table_, {}));
-  expect_all_tensors(summary, ModelPart::text);
+  expect_all_tensors(summary, TensorPart::text);
   EXPECT_EQ(summary.outputs[0].dtype, "F16");
   EXPECT_EQ(summary.outputs[0].shape,
             (std::vector<std::string>{"batch", "seq", std::to_string(config_.text.vocab_size)}));
@@ -70,7 +70,7 @@ TEST_P(PublishedGraphs, TextWithImage) {
   TextGraphOptions options;
   options.with_image = true;
   const ModelSummary summary = check(build_text_graph(config_, table_, options));
-  expect_all_tensors(summary, ModelPart::text);
+  expect_all_tensors(summary, TensorPart::text);
   ASSERT_EQ(summary.inputs.size(), 3U);
   EXPECT_EQ(summary.inputs[2].name, "image_embeds");
   // No control flow: a graph that every runtime can plan.

@@ -1,0 +1,122 @@
+#include <fmt/format.h>
+
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/byte_count.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/progress_bar.h"
+#include "cli/quantize_result.h"
+#include "qvl/quantize.h"
+
+namespace qvl::cli {
+namespace {
+
+struct Arguments {
+  QuantizeOptions options;
+  std::string smooth;
+  std::string memory;
+  bool json = false;
+  bool quiet = false;
+};
+
+double parse_smooth(const std::string& text) {
+  if (text.empty()) return 0;
+  if (text == "auto") return kSmoothAuto;
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (*end != '\0' || !(value > 0 && value <= 1))
+    throw UsageError(fmt::format("--smooth {}: a number above 0 up to 1 is expected, or auto", text));
+  return value;
+}
+
+void run(Arguments& arguments) {
+  QuantizeOptions& options = arguments.options;
+  options.smooth = parse_smooth(arguments.smooth);
+  options.memory_bytes = parse_byte_count("--memory", arguments.memory);
+  options.cancel = &cancel_on_signal();
+  ProgressBar bar(ProgressBar::on_terminal());
+  if (!arguments.quiet) options.progress = &bar;
+  print_quantized(quantize_model(options), options.out, arguments.json);
+}
+
+}  // namespace
+
+void print_quantized(const QuantizeResult& result, const std::filesystem::path& folder, bool json) {
+  if (json) {
+    nlohmann::ordered_json out = nlohmann::ordered_json::array();
+    for (const QuantizedFile& file : result.files) {
+      out.push_back({{"file", (folder / file.file).string()},
+                     {"units", file.units},
+                     {"quantized", file.quantized},
+                     {"bytes_before", file.bytes_before},
+                     {"bytes_after", file.bytes_after}});
+    }
+    std::cout << nlohmann::ordered_json{{"files", std::move(out)}}.dump(1) << "\n";
+    return;
+  }
+  for (const QuantizedFile& file : result.files) {
+    std::cout << fmt::format("{}: {} of {} units quantized, {} -> {}\n", (folder / file.file).string(),
+                             file.quantized, file.units, human_bytes(file.bytes_before),
+                             human_bytes(file.bytes_after));
+  }
+}
+
+void add_quantize(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  QuantizeOptions& options = arguments->options;
+  CLI::App* command =
+      app.add_subcommand("quantize", "Write a quantized twin of a model folder or an ONNX file");
+  command->add_option("MODEL", options.model, "Model folder, or any ONNX file")->required();
+  command->add_option("--plan", options.plan, "plan.json, by `qvl plan` or by hand");
+  command->add_option(
+      "--format", options.format,
+      "Instead of a plan: one format for all units (int8, int8:B, int4:B, int8-dynamic, int8-static)");
+  command
+      ->add_option("--units", options.units,
+                   "With --format: names with * and ?, several with commas, ! to leave out")
+      ->capture_default_str();
+  command->add_option("--algorithm", options.algorithm, "With --format: nearest, least-squares or gptq")
+      ->capture_default_str();
+  command->add_option("--embedding", options.embedding,
+                      "Format of the table of token embeddings (int8:B, int4:B); alone, or with --format");
+  command
+      ->add_option(
+          "--accuracy-level", options.accuracy_level,
+          "With --format: of MatMulNBits; 0 computes in f32, 4 rounds activations to 8 bits by blocks")
+      ->check(CLI::Range(0, 4));
+  command->add_option(
+      "--smooth", arguments->smooth,
+      "With --format int8-dynamic or int8-static: SmoothQuant's strength, above 0 to 1, or auto");
+  command
+      ->add_option("--calibrate", options.calibrate,
+                   "With --format int8-static: minmax, percentile:P or entropy")
+      ->capture_default_str();
+  command->add_option(
+      "--data", options.data,
+      "Calibration data, as for `qvl sensitivity`: for gptq, int8-static, smoothing, and to weigh "
+      "least-squares");
+  command->add_option("--samples", options.samples, "The first so many (0: all)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--out", options.out, "Folder to write; made when missing");
+  command->add_flag("--copy-data", options.copy_data, "Copies instead of hard links for equal files");
+  command->add_flag("--force", options.force, "Replace what is there");
+  command->add_option("--memory", arguments->memory, "With --data: stay below so much (8GiB)");
+  command->add_option("--threads", options.threads, "Threads (0: one per processor; at most 8 work)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_flag("--json", arguments->json, "One JSON object instead of lines");
+  command->add_flag("--quiet", arguments->quiet, "No progress on stderr");
+  command->footer(
+      "Weight-only formats become com.microsoft MatMulNBits, int8-dynamic DynamicQuantizeLinear with "
+      "MatMulInteger,\n"
+      "int8-static QuantizeLinear and DequantizeLinear. A folder stays one that `qvl run` takes.\n\n"
+      "Examples:\n"
+      "  qvl quantize models/3b --plan plan.json --out models/3b-5bit\n"
+      "  qvl quantize models/3b --format int4:32 --embedding int8:32 --out models/3b-int4\n"
+      "  qvl quantize resnet.onnx --format int8-static --data tensors/ --out quantized");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace qvl::cli

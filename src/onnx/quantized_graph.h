@@ -1,0 +1,108 @@
+// A model whose weights are stored quantized: the graph around them, and the external data file that it
+// needs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/shape.h"
+
+namespace qvl {
+
+// One MatMul, Gemm or Conv whose second operand, a constant, is to be stored in 8 or 4 bits.
+struct QuantizedNode {
+  enum class Activations { kept, dynamic, fixed };
+
+  std::string output;  // of the node: which one it is
+  std::string weight;  // the initializer that the weight comes from, for the names of the new ones
+  // The weight as the node takes it: `matrices` stacked ones of `rows` output channels of `depth` weights.
+  Shape shape;
+  std::int64_t matrices = 1;
+  std::int64_t rows = 0;
+  std::int64_t depth = 0;
+  int bits = 8;
+  std::int64_t block = 32;  // weights that share a scale in the file (weight-only; others have a scale a row)
+  Activations activations = Activations::kept;
+  float range_scale = 1;  // of Activations::fixed: u8 = x / scale + zero point
+  std::uint8_t range_zero_point = 0;
+  bool smoothed = false;   // the operand is multiplied by a vector [depth] first; no Conv
+  int accuracy_level = 0;  // of MatMulNBits
+  // Nodes and tables of one weight that are quantized alike and give the same text here share their numbers.
+  // "": none does.
+  std::string share;
+};
+
+// One Gather along the rows of a constant table [rows, depth], to become GatherBlockQuantized.
+struct QuantizedTable {
+  std::string output;
+  std::string weight;
+  std::int64_t rows = 0;
+  std::int64_t depth = 0;
+  int bits = 8;
+  std::int64_t block = 32;
+  std::string share;
+};
+
+// A tensor of the new data file and what it is filled with.
+struct QuantizedPiece {
+  enum class Kind {
+    copied,  // the initializer `source` of the model, as stored
+    blocks,  // u8 [rows, blocks, block x bits / 8]: levels + 2^(bits-1), two 4-bit ones a byte, the first in
+             // the lower half; what fills the last block is the zero point
+    columns,    // u8 in the weight's own order, [..., depth, rows] (Conv: [rows, ...]): levels + 128
+    scales,     // of blocks [rows, blocks, ...], or one a row; f32 or f16
+    smoothing,  // f32 [depth]
+  };
+  Kind kind = Kind::copied;
+  std::string name;
+  DType dtype = DType::u8;
+  Shape shape;
+  std::uint64_t offset_bytes = 0;  // multiples of OnnxModel::kAlignmentBytes
+  std::uint64_t size_bytes = 0;
+  // Of what is copied: the initializer, and where its bytes lie in the model's folder.
+  std::string source;
+  std::string source_file;
+  std::uint64_t source_offset_bytes = 0;
+  // Of the first node (then table: nodes.size() + its number) that takes it.
+  std::size_t unit = 0;
+  // The piece whose bytes these are, too: another shape of the same numbers. "": none.
+  std::string twin_of;
+
+  bool operator==(const QuantizedPiece&) const = default;
+};
+
+// Weight-only MatMul and Gemm become com.microsoft MatMulNBits. int8 activations: DynamicQuantizeLinear with
+// MatMulInteger or ConvInteger, or QuantizeLinear and DequantizeLinear around the node. What those operators
+// cannot take (weight-only Conv, stacked and one-dimensional weights) is computed from the stored integers by
+// standard operators, which runtimes fold when they load the model. Products are in f32, but MatMulNBits in
+// an f16 graph, which is f16 as its neighbours. u8 weights with zero point 128 instead of s8: the product of
+// u8 and s8 overflows its 16 bits on x86 without VNNI. Nodes keep their names and outputs.
+class QuantizedGraph {
+ public:
+  // `model`: a serialized ModelProto, its external data anywhere; `source` names it in messages. `metadata`
+  // is added to the model's. Throws InputError for nodes that are not what they are said to be.
+  QuantizedGraph(std::string_view model, std::string source, std::span<const QuantizedNode> nodes,
+                 std::span<const QuantizedTable> tables,
+                 std::span<const std::pair<std::string, std::string>> metadata);
+  ~QuantizedGraph();
+  QuantizedGraph(QuantizedGraph&&) noexcept;
+  QuantizedGraph& operator=(QuantizedGraph&&) noexcept;
+
+  // By rising offset. External initializers of the model are among them when something still needs them.
+  [[nodiscard]] const std::vector<QuantizedPiece>& pieces() const noexcept;
+  [[nodiscard]] std::uint64_t data_bytes() const noexcept;
+  // The graph; its data is expected beside it under `data_file`. Throws MachineError beyond 2 GiB.
+  [[nodiscard]] std::string serialize(const std::string& data_file) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace qvl

@@ -1,0 +1,103 @@
+// What a QuantizedGraph is made of; private to this layer.
+#pragma once
+
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "onnx/model_state.h"
+#include "onnx/quantized_graph.h"
+
+namespace qvl {
+
+struct QuantizedGraph::State {
+  std::string source;
+  onnx::ModelProto model;
+  std::vector<QuantizedPiece> pieces;
+  std::uint64_t data_bytes = 0;
+};
+
+// Replaces the units of a graph, one after the other.
+class QuantizedNodes {
+ public:
+  QuantizedNodes(onnx::ModelProto& model, const std::string& source);
+
+  void replace(const QuantizedNode& node, std::size_t number);
+  void replace(const QuantizedTable& table, std::size_t number);
+  // Puts the new nodes into the graph, and drops what nothing takes any more.
+  void finish();
+
+  // New tensors: without places.
+  [[nodiscard]] std::vector<QuantizedPiece>& pieces() noexcept { return pieces_; }
+
+ private:
+  // The names of a weight's stored numbers in the graph.
+  struct Stored {
+    std::string levels;
+    std::string scales;
+    std::string smoothing;
+  };
+  // While one node is replaced.
+  struct Work {
+    const QuantizedNode* unit = nullptr;
+    std::size_t number = 0;
+    onnx::NodeProto old;
+    int type = 0;  // ONNX's, of the node's operands
+    std::vector<onnx::NodeProto>* out = nullptr;
+    Stored stored;
+    int made = 0;
+  };
+
+  void index_graph();
+  [[nodiscard]] int type_of(const std::string& value);
+  [[nodiscard]] int rank_of(const std::string& value);
+  void infer_types();
+  [[noreturn]] void fail(const std::string& node, const std::string& why) const;
+
+  std::string fresh(const std::string& name);
+  std::string initializer(const std::string& name, QuantizedPiece::Kind kind, DType dtype, Shape shape,
+                          std::size_t unit);
+  std::string constant(const std::string& name, onnx::TensorProto tensor);
+  std::string numbers(Work& work, const std::string& name, const std::vector<std::int64_t>& values);
+  std::string number(Work& work, const std::string& name, float value);
+  onnx::NodeProto& add(Work& work, const std::string& op, const std::vector<std::string>& inputs,
+                       const std::string& name = "");
+  // The one output of the node added last.
+  static std::string result(const Work& work) { return work.out->back().output(0); }
+  std::string apply(Work& work, const std::string& op, const std::vector<std::string>& inputs);
+  std::string cast(Work& work, const std::string& value, int type);
+
+  [[nodiscard]] bool takes_blocks(const Work& work);
+  [[nodiscard]] bool takes_integers(const Work& work) const;
+  void store_blocks(Work& work, DType scales);
+  void store_columns(Work& work);
+  std::string smoothed(Work& work, const std::string& operand);
+  std::string unpacked_weight(Work& work);
+  std::string weight_from_columns(Work& work);
+  void as_blocks(Work& work);
+  void as_integers(Work& work);
+  void as_floats(Work& work);
+  std::string matrix_operand(Work& work);
+  void finish_product(Work& work, std::string value, int type);
+  std::string rounded_operand(Work& work, std::string operand);
+  void name_last(Work& work);
+
+  onnx::ModelProto& model_;
+  onnx::GraphProto& graph_;
+  std::string source_;
+  std::int64_t opset_ = 0;
+  std::unordered_map<std::string, int> makers_;  // value -> node of the graph as it was
+  std::unordered_map<std::string, int> types_;   // value -> ONNX type, as far as known
+  std::unordered_map<std::string, int> ranks_;
+  std::unordered_map<std::string, int> names_;  // that are taken
+  bool inferred_ = false;
+  std::map<int, std::vector<onnx::NodeProto>> replaced_;  // node of the graph as it was -> its successors
+  std::vector<std::string> freed_operands_;               // weights of replaced nodes
+  std::map<std::string, Stored> shared_;
+  std::vector<QuantizedPiece> pieces_;
+  bool uses_contrib_ = false;
+};
+
+}  // namespace qvl

@@ -1,0 +1,274 @@
+#include "quantizer/calibration_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "core/parallel.h"
+#include "quant/gptq.h"
+#include "quant/range_calibrator.h"
+#include "quant/scale_search.h"
+#include "quantizer/channel_stats.h"
+#include "qvl/error.h"
+#include "sensitivity/memory_plan.h"
+#include "sensitivity/open_program.h"
+#include "sensitivity/replay.h"
+#include "sensitivity/weight_store.h"
+
+namespace qvl {
+namespace {
+
+// The operand of a MatMul or Gemm as rows of `depth` numbers; Gemm may have it turned.
+std::vector<float> rows_of(const TensorView& operand, const Unit& unit, bool turned) {
+  const auto depth = static_cast<std::size_t>(unit.layout.depth);
+  std::vector<float> values(operand.bytes.size() / sizeof(float));
+  std::memcpy(values.data(), operand.bytes.data(), operand.bytes.size());
+  if (!turned) return values;
+  std::vector<float> rows(values.size());
+  const std::size_t count = values.size() / depth;
+  for (std::size_t k = 0; k < depth; ++k) {
+    for (std::size_t r = 0; r < count; ++r) rows[r * depth + k] = values[k * count + r];
+  }
+  return rows;
+}
+
+}  // namespace
+
+struct CalibrationRun::State {
+  const QuantizeOptions& options;
+  const QuantPlan& plan;
+  std::unique_ptr<Program> program;
+  MemoryPlan memory;
+  WeightStore weights;
+  StaticRanges no_ranges;
+  Replay replay;
+  std::vector<std::size_t> samples;
+
+  State(const QuantizeOptions& o, const QuantPlan& p)
+      : options(o),
+        plan(p),
+        program(open_program(o.model, o.data, o.samples, o.cancel)),
+        memory(o.memory_bytes),
+        weights(program->parts, memory.weight_bytes(), o.threads),
+        replay(*program, weights, &no_ranges, worker_count(o.threads), o.cancel) {
+    for (std::size_t s = 0; s < program->samples.size(); ++s) samples.push_back(s);
+  }
+
+  [[nodiscard]] std::optional<PlannedFormat> planned(std::size_t unit) const {
+    return plan.of(program->unit(unit).name);
+  }
+  [[nodiscard]] bool turned(const ModelPart& part, const Unit& unit) const {
+    return unit.op == "Gemm" && part.graph.attribute(unit.node, "transA", 0) != 0;
+  }
+  // Whether its operand has rows of `depth` channels.
+  [[nodiscard]] static bool has_rows(const Unit& unit) {
+    return unit.op != "Conv" && unit.layout.matrices == 1;
+  }
+
+  // Takes a flight through all stages; visit sees the operand of each unit of a stage, from several threads.
+  using Visit = std::function<void(std::size_t unit, std::size_t item, const TensorView& operand)>;
+  void fly(const Visit& visit, const std::function<void(const Stage&)>& behind_stage);
+  void look(const Stage& stage, const Flight& flight, const Visit& visit);
+  void add_ranges(const CalibratedUnits& known, std::map<std::size_t, RangeCalibrator>& ranges);
+  void smooth(std::size_t unit, const PlannedFormat& format, const ChannelStats& stats,
+              CalibratedUnit& result);
+};
+
+void CalibrationRun::State::look(const Stage& stage, const Flight& flight, const Visit& visit) {
+  const ModelPart& part = *program->parts[stage.part];
+  const Segment& segment = stage.of(*program);
+  replay.look_inside(stage, flight, items_of(*program, stage.part, flight.samples),
+                     [&](std::size_t item, const Values& inside) {
+                       const Values& state = flight.states.at(item);
+                       const Values& statics = replay.statics(stage.part, item);
+                       for (const std::size_t local : segment.units) {
+                         const std::string& input = part.units[local].input;
+                         const auto found = inside.find(input);
+                         const HeldTensor& value = found != inside.end()   ? found->second
+                                                   : state.contains(input) ? state.at(input)
+                                                                           : statics.at(input);
+                         if (value.view.dtype == DType::f32) visit(part.first_unit + local, item, value.view);
+                       }
+                       for (const std::string& shape : segment.shapes)
+                         replay.add_static(stage.part, item, shape, inside.at(shape));
+                     });
+}
+
+void CalibrationRun::State::fly(const Visit& visit, const std::function<void(const Stage&)>& behind_stage) {
+  Flight flight = replay.start(Assignment(program->unit_count()), samples);
+  const std::vector<Flight*> flights{&flight};
+  for (Stage stage; !stage.is_end(*program); stage = stage.next(*program)) {
+    if (options.cancel != nullptr) options.cancel->throw_if_cancelled();
+    look(stage, flight, visit);
+    if (behind_stage) behind_stage(stage);
+    if (!stage.is_last(*program)) replay.advance(stage, flights);
+    replay.forget_tails(stage);
+  }
+}
+
+void CalibrationRun::State::smooth(std::size_t unit, const PlannedFormat& format, const ChannelStats& stats,
+                                   CalibratedUnit& result) {
+  const Unit& info = program->unit(unit);
+  const auto weight = weights.get(unit, nullptr);
+  result.alpha = format.smooth == kChooseSmooth ? best_alpha(stats, info.layout, *weight, options.threads)
+                                                : format.smooth;
+  if (result.alpha > 0)
+    result.smoothing = smoothing_factors(stats.largest(), info.layout, *weight, result.alpha);
+}
+
+// Ranges of operands as they are when they are rounded: smoothed where they are.
+void CalibrationRun::State::add_ranges(const CalibratedUnits& known,
+                                       std::map<std::size_t, RangeCalibrator>& ranges) {
+  std::mutex mutex;
+  fly(
+      [&](std::size_t unit, std::size_t, const TensorView& operand) {
+        const auto found = ranges.find(unit);
+        if (found == ranges.end()) return;
+        const Unit& info = program->unit(unit);
+        std::vector<float> values = rows_of(operand, info, turned(program->part_of(unit), info));
+        const auto calibrated = known.find(info.name);
+        if (calibrated != known.end() && !calibrated->second.smoothing.empty()) {
+          const std::vector<float>& factors = calibrated->second.smoothing;
+          for (std::size_t i = 0; i < values.size(); ++i) values[i] *= 1.0F / factors[i % factors.size()];
+        }
+        const std::lock_guard lock(mutex);
+        found->second.observe(values);
+      },
+      {});
+}
+
+CalibrationRun::CalibrationRun(const QuantizeOptions& options, const QuantPlan& plan)
+    : state_(std::make_unique<State>(options, plan)) {}
+CalibrationRun::~CalibrationRun() = default;
+
+CalibratedUnits CalibrationRun::calibrate() {
+  State& s = *state_;
+  CalibratedUnits result;
+  std::map<std::size_t, PlannedFormat> channels;  // units of which channels are looked at
+  std::map<std::size_t, RangeCalibrator> ranges;
+  for (std::size_t unit = 0; unit < s.program->unit_count(); ++unit) {
+    const auto planned = s.planned(unit);
+    if (!planned) continue;
+    const Unit& info = s.program->unit(unit);
+    if (planned->smooth != 0 && !State::has_rows(info)) {
+      throw InputError(
+          fmt::format("the plan smooths {}, a {}; that is for MatMul and Gemm with one weight matrix",
+                      info.name, info.op));
+    }
+    const bool wants = planned->smooth != 0 || planned->algorithm == WeightAlgorithm::least_squares;
+    if (wants && State::has_rows(info)) channels.emplace(unit, *planned);
+    if (planned->format.activations == ActivationRounding::static_u8)
+      ranges.emplace(unit, RangeCalibrator(s.plan.calibration));
+  }
+  if (!channels.empty()) {
+    // One of each item, so that the sums do not depend on which comes first.
+    std::map<std::pair<std::size_t, std::size_t>, ChannelStats> found;
+    std::mutex mutex;
+    s.fly(
+        [&](std::size_t unit, std::size_t item, const TensorView& operand) {
+          if (!channels.contains(unit)) return;
+          const Unit& info = s.program->unit(unit);
+          ChannelStats stats(info.layout.depth);
+          stats.add(rows_of(operand, info, s.turned(s.program->part_of(unit), info)));
+          const std::lock_guard lock(mutex);
+          found.insert_or_assign({unit, item}, std::move(stats));
+        },
+        {});
+    for (const auto& [unit, planned] : channels) {
+      ChannelStats all(s.program->unit(unit).layout.depth);
+      for (auto it = found.lower_bound({unit, 0}); it != found.end() && it->first.first == unit; ++it)
+        all.merge(it->second);
+      CalibratedUnit& calibrated = result[s.program->unit(unit).name];
+      if (planned.smooth != 0) s.smooth(unit, planned, all, calibrated);
+      if (planned.algorithm == WeightAlgorithm::least_squares) calibrated.importance = all.mean_squares();
+    }
+  }
+  if (!ranges.empty()) s.add_ranges(result, ranges);
+  for (const auto& [unit, calibrator] : ranges)
+    result[s.program->unit(unit).name].range = AffineU8::of_range(calibrator.range());
+  return result;
+}
+
+void CalibrationRun::gptq(const CalibratedUnits& calibrated, const Take& take) {
+  State& s = *state_;
+  // Of one stage: rows by operand and item, in order, and what is made of them.
+  std::map<std::string, std::map<std::size_t, std::vector<float>>> rows_by_operand;
+  std::map<std::string, Hessian> hessians;
+  std::mutex mutex;
+  const auto visit = [&](std::size_t unit, std::size_t item, const TensorView& operand) {
+    const auto planned = s.planned(unit);
+    if (!planned || planned->algorithm != WeightAlgorithm::gptq) return;
+    const Unit& info = s.program->unit(unit);
+    if (!State::has_rows(info)) {
+      throw InputError(
+          fmt::format("the plan wants gptq for {}, a {}; that is for MatMul and Gemm with one weight matrix",
+                      info.name, info.op));
+    }
+    {
+      const std::lock_guard lock(mutex);
+      if (rows_by_operand[info.input].contains(item)) return;
+    }
+    std::vector<float> rows = rows_of(operand, info, s.turned(s.program->part_of(unit), info));
+    const std::lock_guard lock(mutex);
+    rows_by_operand[info.input].emplace(item, std::move(rows));
+  };
+  const auto hessian_of = [&](const Unit& unit, const std::vector<float>& smoothing) {
+    Hessian hessian(unit.layout.depth);
+    for (const auto& [item, rows] : rows_by_operand.at(unit.input)) {
+      if (smoothing.empty()) {
+        hessian.add(rows, best_isa(), s.options.threads);
+        continue;
+      }
+      std::vector<float> smoothed = rows;
+      for (std::size_t i = 0; i < smoothed.size(); ++i) smoothed[i] *= 1.0F / smoothing[i % smoothing.size()];
+      hessian.add(smoothed, best_isa(), s.options.threads);
+    }
+    return hessian;
+  };
+  const auto quantize = [&](std::size_t unit, const PlannedFormat& planned) {
+    const Unit& info = s.program->unit(unit);
+    std::vector<float> plain = *s.weights.get(unit, nullptr);
+    const auto known = calibrated.find(info.name);
+    const std::vector<float> smoothing =
+        known == calibrated.end() ? std::vector<float>{} : known->second.smoothing;
+    const auto factor = [&](std::size_t i) {
+      const auto depth = static_cast<std::size_t>(info.layout.depth);
+      return smoothing[info.layout.axis == DepthAxis::contiguous
+                           ? i % depth
+                           : i / static_cast<std::size_t>(info.layout.rows) % depth];
+    };
+    for (std::size_t i = 0; !smoothing.empty() && i < plain.size(); ++i) plain[i] *= factor(i);
+    QuantizedWeights made;
+    if (planned.algorithm == WeightAlgorithm::gptq) {
+      const std::string key = smoothing.empty() ? info.input : info.name;  // q, k and v share theirs
+      if (!hessians.contains(key)) hessians.emplace(key, hessian_of(info, smoothing));
+      made = quantize_gptq(info.layout, planned.format, plain, hessians.at(key), {}, best_isa(),
+                           s.options.threads);
+      take(info.name, made, plain);
+    } else if (planned.algorithm == WeightAlgorithm::least_squares) {
+      made =
+          quantize_least_squares(info.layout, planned.format, plain,
+                                 known == calibrated.end() ? std::vector<float>{} : known->second.importance,
+                                 best_isa(), s.options.threads);
+    } else {
+      made = quantize_weights(info.layout, planned.format, plain, best_isa(), s.options.threads);
+    }
+    std::vector<float> values(plain.size());
+    made.dequantize(values);
+    for (std::size_t i = 0; !smoothing.empty() && i < values.size(); ++i) values[i] /= factor(i);
+    s.weights.replace(unit, std::move(values));
+  };
+  s.fly(visit, [&](const Stage& stage) {
+    const ModelPart& part = *s.program->parts[stage.part];
+    for (const std::size_t local : stage.of(*s.program).units) {
+      if (const auto planned = s.planned(part.first_unit + local))
+        quantize(part.first_unit + local, *planned);
+    }
+    hessians.clear();
+    rows_by_operand.clear();
+  });
+}
+
+}  // namespace qvl

@@ -1,0 +1,59 @@
+// One quantized ONNX file in the making.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exporter/quantized_data.h"
+#include "exporter/tensor_report.h"
+#include "onnx/quantized_graph.h"
+#include "quantizer/prepared_model.h"
+
+namespace qvl {
+
+class ModelOutput {
+ public:
+  // `graph_bytes`: the model, serialized; `source` names it. `plan_sha256` goes into its metadata, so that
+  // files of different plans differ. `weights` is made from prepared().weights and must outlive it. Throws as
+  // QuantizedGraph does.
+  ModelOutput(std::string_view graph_bytes, std::string source, PreparedModel prepared,
+              const std::string& plan_sha256);
+
+  [[nodiscard]] const PreparedModel& prepared() const noexcept { return prepared_; }
+  [[nodiscard]] const QuantizedGraph& graph() const noexcept { return graph_; }
+  [[nodiscard]] const std::string& file() const noexcept { return file_; }
+  [[nodiscard]] const std::string& data_sha256() const noexcept { return written_.sha256; }
+
+  // Begins the data file of `file` in `folder`.
+  void open(const std::filesystem::path& folder, const std::string& file, const WeightSource& weights,
+            const QuantizedDataOptions& options);
+  // Takes over the data of another output that is finished and has the same pieces, as a hard link where that
+  // is possible and wanted.
+  void open_twin(const std::filesystem::path& folder, const std::string& file, const ModelOutput& twin,
+                 bool copy, const CancelToken* cancel);
+  // Whether the data files will be the same, where those of the models before are.
+  [[nodiscard]] bool is_twin_of(const ModelOutput& other) const;
+
+  // The numbers of unit `index` of prepared().
+  void put(std::size_t index, const QuantizedWeights& weights, std::span<const float> plain);
+  // The rest of the data, and the graph.
+  void finish();
+
+  // Of all external tensors of the new graph. `before`: those of the model it came from; empty where nothing
+  // is known of them.
+  [[nodiscard]] std::vector<TensorReport> tensors(const std::vector<TensorReport>& before) const;
+
+ private:
+  PreparedModel prepared_;
+  QuantizedGraph graph_;
+  std::filesystem::path folder_;
+  std::string file_;
+  std::unique_ptr<QuantizedData> data_;
+  WrittenQuantizedData written_;
+};
+
+}  // namespace qvl
