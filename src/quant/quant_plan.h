@@ -34,9 +34,12 @@ struct PlannedFormat {
   auto operator<=>(const PlannedFormat&) const = default;
 };
 
+// Throws UsageError for values that do not exist or do not go together.
+void check(const PlannedFormat& planned);
+
 // What becomes of the units that a name stands for.
 struct PlanEntry {
-  std::string name;                     // of a unit, or a pattern with * and ?
+  std::string name;                     // of a unit, or a pattern with * and ? (core/name_pattern.h)
   std::optional<PlannedFormat> format;  // none: kept as it is
 
   bool operator==(const PlanEntry&) const = default;
@@ -59,16 +62,17 @@ struct QuantPlan {
   Calibration calibration;
   std::optional<Format> embedding;  // of weight-only formats with blocks
   std::vector<PlanEntry> entries;
-  std::string record;  // JSON text, "" for none
+  std::string record;  // JSON text without blanks, keys in order, as parse() gives it; "" for none
 
   [[nodiscard]] std::optional<PlannedFormat> of(std::string_view unit) const;
 
   // Throws InputError naming `source` and the entry for anything that is not such a plan: unknown keys and
   // formats, values that do not go together, no entry at all.
   [[nodiscard]] static QuantPlan parse(std::string_view json, std::string_view source);
-  // The same plan gives the same text; parse() of it gives the plan back.
+  // The same plan gives the same text; parse() of it gives the plan back. Throws UsageError for what parse()
+  // would refuse, InputError for names that are not UTF-8.
   [[nodiscard]] std::string to_json() const;
-  // SHA-256 of what decides about the files: everything but `record`.
+  // SHA-256 (hexadecimal) of what decides about the files: everything but `record`. Throws as to_json().
   [[nodiscard]] std::string sha256() const;
 
   bool operator==(const QuantPlan&) const = default;

@@ -1,13 +1,14 @@
 #include "sensitivity/unit.h"
 
 #include <fmt/format.h>
-#include <fnmatch.h>
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/name_pattern.h"
 #include "core/parallel.h"
 #include "qvl/error.h"
 #include "runtime/session.h"
@@ -71,16 +72,6 @@ void tell_apart(std::vector<Unit>& units) {
   }
 }
 
-// For fnmatch, to which more than * and ? means something.
-std::string with_stars_only(std::string_view pattern) {
-  std::string escaped;
-  for (const char c : pattern) {
-    if (c == '[' || c == '\\') escaped += '\\';
-    escaped += c;
-  }
-  return escaped;
-}
-
 }  // namespace
 
 std::vector<Unit> find_units(const ModelGraph& graph) {
@@ -122,12 +113,12 @@ bool matches(const std::string& pattern, const std::string& name) {
   std::size_t begin = 0;
   while (begin <= pattern.size()) {
     const std::size_t end = std::min(pattern.find(',', begin), pattern.size());
-    std::string part = pattern.substr(begin, end - begin);
+    std::string_view part = std::string_view(pattern).substr(begin, end - begin);
     begin = end + 1;
     const bool leave_out = part.starts_with('!');
-    if (leave_out) part.erase(0, 1);
+    if (leave_out) part.remove_prefix(1);
     if (!leave_out) any_positive = true;
-    if (::fnmatch(with_stars_only(part).c_str(), name.c_str(), 0) != 0) continue;
+    if (!fits_pattern(part, name)) continue;
     if (leave_out) return false;
     chosen = true;
   }
