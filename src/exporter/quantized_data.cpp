@@ -77,7 +77,8 @@ void QuantizedData::write_scales(const QuantizedPiece& piece, std::uint64_t firs
   write(offset, narrow);
 }
 
-void QuantizedData::write_blocks(const Task& task, const Pieces& pieces, const QuantizedWeights& weights) {
+void QuantizedData::write_blocks(const Task& task, const Pieces& pieces, QuantizedWeights weights) {
+  weights.format.activations = ActivationRounding::kept;  // what is stored does not depend on them
   const PackedBlocks packed = pack_blocks(weights, 0, 1);
   const auto row = static_cast<std::uint64_t>(task.matrix * units_[task.unit].layout.rows + task.first);
   const auto rows = static_cast<std::uint64_t>(packed.rows);

@@ -78,7 +78,7 @@ class QuantizedData {
   QuantizationError make_panel(const Task& task);
   QuantizationError write_panel(const Task& task, const QuantizedWeights& weights,
                                 std::span<const float> plain);
-  void write_blocks(const Task& task, const Pieces& pieces, const QuantizedWeights& weights);
+  void write_blocks(const Task& task, const Pieces& pieces, QuantizedWeights weights);
   void write_columns(const Task& task, const Pieces& pieces, const QuantizedWeights& weights);
   void write_scales(const QuantizedPiece& piece, std::uint64_t first, std::span<const float> scales);
   void write_smoothing(std::size_t unit);

@@ -37,7 +37,11 @@ std::string entry_text(const PlanEntry& entry) {
   if (planned.algorithm != WeightAlgorithm::nearest)
     text += fmt::format(", \"algorithm\": \"{}\"", to_string(planned.algorithm));
   if (planned.accuracy_level != 0) text += fmt::format(", \"accuracy_level\": {}", planned.accuracy_level);
-  if (planned.smooth != 0) text += fmt::format(", \"smooth\": {}", Json(planned.smooth).dump());
+  if (planned.smooth == kChooseSmooth) {
+    text += ", \"smooth\": \"auto\"";
+  } else if (planned.smooth != 0) {
+    text += fmt::format(", \"smooth\": {}", Json(planned.smooth).dump());
+  }
   return text + "}";
 }
 
@@ -86,8 +90,9 @@ void check(const PlannedFormat& planned) {
     throw UsageError(fmt::format("accuracy_level {}; it is a whole number of 0 to {}", planned.accuracy_level,
                                  kMostAccuracy));
   }
-  if (!(planned.smooth >= 0 && planned.smooth <= 1)) {
-    throw UsageError(fmt::format("smooth {}; it is a number above 0 to 1, or 0 for none", planned.smooth));
+  if (planned.smooth != kChooseSmooth && !(planned.smooth >= 0 && planned.smooth <= 1)) {
+    throw UsageError(
+        fmt::format("smooth {}; it is a number above 0 to 1, 0 for none, or \"auto\"", planned.smooth));
   }
   if (planned.accuracy_level != 0 && !weight_only) {
     throw UsageError(fmt::format(

@@ -21,6 +21,9 @@ enum class WeightAlgorithm { nearest, least_squares, gptq };
 [[nodiscard]] std::string to_string(WeightAlgorithm algorithm);  // "nearest", "least-squares", "gptq"
 [[nodiscard]] WeightAlgorithm parse_weight_algorithm(std::string_view text);  // throws UsageError
 
+// As a migration strength: the best of a few, by calibration data ("auto").
+inline constexpr double kChooseSmooth = -1;
+
 // How one unit is stored.
 struct PlannedFormat {
   Format format;
@@ -28,7 +31,7 @@ struct PlannedFormat {
   // accuracy_level of the node MatMulNBits: 0 (products in f32) to 4 (activations rounded to 8 bits by
   // blocks). Of weight-only formats.
   int accuracy_level = 0;
-  // SmoothQuant's migration strength alpha, above 0 to 1; 0: none. Of int8-dynamic and int8-static.
+  // SmoothQuant's migration strength alpha, above 0 to 1, or kChooseSmooth; 0: none. Of int8-dynamic and int8-static.
   double smooth = 0;
 
   auto operator<=>(const PlannedFormat&) const = default;

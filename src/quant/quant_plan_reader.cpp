@@ -122,8 +122,10 @@ PlannedFormat planned_format(const Fields& fields) {
     planned.accuracy_level = level->get<int>();
   }
   if (const Json* smooth = fields.find("smooth")) {
-    if (!smooth->is_number()) fields.fail("smooth", "a number above 0 to 1");
-    planned.smooth = smooth->get<double>();
+    const bool chosen = *smooth == "auto";
+    if (!chosen && (!smooth->is_number() || smooth->get<double>() < 0))
+      fields.fail("smooth", "a number above 0 to 1, or \"auto\"");
+    planned.smooth = chosen ? kChooseSmooth : smooth->get<double>();
   }
   try {
     check(planned);
@@ -171,7 +173,7 @@ QuantPlan QuantPlan::parse(std::string_view json, std::string_view source) {
   if (top.find("embedding") != nullptr && top.text("embedding") != "keep")
     plan.embedding = top.taken("embedding", embedding_format);
   const Json& units = top.at("units");
-  if (!units.is_array() || units.empty())
+  if (!units.is_array() || (units.empty() && !plan.embedding))
     top.fail("units", R"(a list of one entry at least (as {"name": "*", "format": "int4:32"}))");
   plan.entries.reserve(units.size());
   for (std::size_t i = 0; i < units.size(); ++i) plan.entries.push_back(plan_entry(units[i], i, source));

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/json_text.h"
+#include "core/name_pattern.h"
 #include "qvl/error.h"
 #include "sensitivity/unit.h"
 
@@ -20,12 +21,7 @@ PlannedFormat format_of(const QuantizeOptions& options) {
   planned.algorithm = parse_weight_algorithm(options.algorithm);
   planned.accuracy_level = options.accuracy_level;
   planned.smooth = options.smooth;
-  const bool kept = planned.format.activations == ActivationRounding::kept;
-  if (!kept && planned.accuracy_level != 0)
-    throw UsageError(fmt::format("an accuracy level is for weight-only formats; {} is none", options.format));
-  if (kept && planned.smooth != 0)
-    throw UsageError(
-        fmt::format("smoothing is for int8-dynamic and int8-static; {} keeps activations", options.format));
+  check(planned);
   return planned;
 }
 
@@ -73,7 +69,7 @@ void require_units(const QuantPlan& plan, std::span<const std::string> units, co
   std::vector<std::string> strangers;
   for (const PlanEntry& entry : plan.entries) {
     const bool fits =
-        std::ranges::any_of(units, [&](const std::string& unit) { return matches(entry.name, unit); });
+        std::ranges::any_of(units, [&](const std::string& unit) { return fits_pattern(entry.name, unit); });
     if (!fits) strangers.push_back(entry.name);
   }
   if (strangers.empty()) return;

@@ -20,6 +20,12 @@ QuantizedNode::Activations activations_of(const Format& format) {
   return QuantizedNode::Activations::kept;
 }
 
+// Weights are the same with rounded activations and without.
+Format weight_only(Format format) {
+  format.activations = ActivationRounding::kept;
+  return format;
+}
+
 // Numbers of one initializer that are made alike are stored once.
 std::string share_key(const std::string& weight, const Format& format, WeightAlgorithm algorithm) {
   return fmt::format("{} {} {}", weight, to_string(format), to_string(algorithm));
@@ -53,7 +59,7 @@ class Preparation {
     node.rows = layout.rows;
     node.depth = layout.depth;
     node.bits = planned.format.bits;
-    node.block = stored_block(planned.format, layout.depth);
+    node.block = stored_block(weight_only(planned.format), layout.depth);
     node.activations = activations_of(planned.format);
     node.range_scale = calibrated.range.scale;
     node.range_zero_point = calibrated.range.zero_point;
