@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "sensitivity/report_files.h"
 #include "sensitivity/report_names.h"
@@ -115,6 +116,26 @@ OrderedJson correlation_json(const SensitivityReport& report, const std::vector<
   return json;
 }
 
+OrderedJson front_json(const PlanFront& front) {
+  OrderedJson points = OrderedJson::array();
+  for (const PlanPoint& point : front.points) {
+    points.push_back({{"bytes", point.bytes}, {"bits", number(point.bits)}, {"error", number(point.error)}});
+  }
+  OrderedJson marks = OrderedJson::array();
+  for (const PlanMark& mark : front.marks) {
+    marks.push_back({{"name", mark.name},
+                     {"bytes", mark.point.bytes},
+                     {"bits", number(mark.point.bits)},
+                     {"predicted", number(mark.point.error)},
+                     {"measured", number(mark.measured)}});
+  }
+  OrderedJson json = OrderedJson::object();
+  json["unquantized_bytes"] = front.unquantized_bytes;
+  json["points"] = std::move(points);
+  json["marks"] = std::move(marks);
+  return json;
+}
+
 OrderedJson settings_json(const SensitivityReport& report) {
   OrderedJson json = OrderedJson::object();
   for (const auto& [key, value] : report.settings) json[key] = value;
@@ -173,6 +194,8 @@ std::string report_json(const SensitivityReport& report) {
   append_line(out, "whole",
               order.object(report.whole, [](const WholeResult& w) { return output_json(w.all); }));
   append_line(out, "correlation", correlation_json(report, formats));
+  // Left out where there is none: reports keep the bytes that they had before there were plans.
+  if (report.front) append_line(out, "front", front_json(*report.front));
   return out + "\n}\n";
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "sensitivity/report_files.h"
@@ -150,6 +152,41 @@ std::string correlation_table(const SensitivityReport& report) {
   return text;
 }
 
+// Of the unquantized weights: bits are in proportion to bytes.
+std::optional<double> unquantized_bits(const PlanFront& front) {
+  for (const PlanPoint& point : front.points) {
+    if (point.bytes == 0 || !std::isfinite(point.bits)) continue;
+    return point.bits * (static_cast<double>(front.unquantized_bytes) / static_cast<double>(point.bytes));
+  }
+  return std::nullopt;
+}
+
+std::string front_table(const SensitivityReport& report) {
+  if (!report.front) return "";
+  const PlanFront& front = *report.front;
+  const char* measure = report.has_logits ? "KL" : "MSE";
+  std::string text = fmt::format(
+      "\n## Error against size\n\n| plan | bytes | bits a weight | {0}, predicted | {0}, measured "
+      "|\n|---|--:|--:|--:|--:|\n",
+      measure);
+  const auto row = [&](const std::string& name, std::uint64_t bytes, const std::optional<double>& bits,
+                       const std::optional<double>& predicted, const std::optional<double>& measured) {
+    text += fmt::format("| {} | {} | {} | {} | {} |\n", name, bytes, number(bits), number(predicted),
+                        number(measured));
+  };
+  for (const PlanMark& mark : front.marks) {
+    row(code(mark.name), mark.point.bytes, mark.point.bits, mark.point.error, mark.measured);
+  }
+  if (!front.points.empty()) {
+    const PlanPoint& smallest = front.points.front();
+    const PlanPoint& largest = front.points.back();
+    row("the smallest there is", smallest.bytes, smallest.bits, smallest.error, std::nullopt);
+    row("the best there is", largest.bytes, largest.bits, largest.error, std::nullopt);
+  }
+  row("unquantized", front.unquantized_bytes, unquantized_bits(front), std::nullopt, std::nullopt);
+  return text;
+}
+
 std::string settings_table(const SensitivityReport& report) {
   if (report.settings.empty()) return "";
   std::string text = "\n## Settings\n\n| setting | value |\n|---|---|\n";
@@ -161,8 +198,8 @@ std::string settings_table(const SensitivityReport& report) {
 }  // namespace
 
 std::string report_markdown(const SensitivityReport& report) {
-  return summary(report) + whole_table(report) + rankings(report) + correlation_table(report) +
-         settings_table(report);
+  return summary(report) + whole_table(report) + front_table(report) + rankings(report) +
+         correlation_table(report) + settings_table(report);
 }
 
 }  // namespace qvl

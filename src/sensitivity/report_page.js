@@ -142,6 +142,7 @@ function showProvenanceInPrint() {
 function start() {
   renderFacts();
   renderProvenance();
+  renderFront();
   byId("empty").hidden = report.units.length > 0;
   const choices = [
     choice(

@@ -249,6 +249,33 @@ void read_correlations(const Fields& directions, const std::string& format,
   }
 }
 
+PlanPoint read_point(const Fields& fields, const char* error) {
+  return {static_cast<std::uint64_t>(fields.count("bytes")), fields.number("bits"), fields.number(error)};
+}
+
+PlanFront read_front(const Fields& fields, std::string_view source) {
+  PlanFront front;
+  front.unquantized_bytes = static_cast<std::uint64_t>(fields.count("unquantized_bytes"));
+  fields.each("points", [&](const Json& entry, const std::string& where) {
+    const Fields fields_of_point(entry, where, source);
+    const PlanPoint point = read_point(fields_of_point, "error");
+    // Comparisons with NaN are false: an error that is null has no place in the order.
+    if (!front.points.empty() && point.bytes < front.points.back().bytes) {
+      fields_of_point.fail("bytes", "not less than at the point before");
+    }
+    if (!front.points.empty() && point.error > front.points.back().error) {
+      fields_of_point.fail("error", "not more than at the point before");
+    }
+    front.points.push_back(point);
+  });
+  fields.each("marks", [&](const Json& entry, const std::string& where) {
+    const Fields mark(entry, where, source);
+    front.marks.push_back(
+        {mark.text("name"), read_point(mark, "predicted"), mark.optional_number("measured")});
+  });
+  return front;
+}
+
 // The order in which the members of "settings" stand in the text. The library's objects that keep it search
 // their members one by one, which a hostile file could make use of.
 std::vector<std::string> settings_order(std::string_view json) {
@@ -306,6 +333,9 @@ SensitivityReport parse_report(std::string_view text, std::string_view source) {
                [&](const std::string& format, const std::optional<Fields>& fields) {
                  if (fields) read_correlations(*fields, format, report.correlations);
                });
+  if (const std::optional<Fields> front = top.optional_object("front")) {
+    report.front = read_front(*front, source);
+  }
   return report;
 }
 

@@ -1,6 +1,7 @@
 // Opens reports in Chromium and uses them as a reader would.
 //   node report_page_test.mjs PLAYWRIGHT_FOLDER CHROMIUM FOLDER
-// FOLDER holds 3b/, plain/, hostile/ and empty/ as make_report writes them.
+// FOLDER holds 3b/ (with 8 plans), plain/, planned-plain/ (with one), hostile/ and empty/ as make_report writes
+// them.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -135,6 +136,7 @@ async function drawsTheHeatMap(page, report) {
   assert.ok(darkest < 120 && lightest > 600, `${darkest} ${lightest}`);
   assert.ok(tip.startsWith(worst) && tip.includes(`1 of ${report.units.length}`), tip);
 
+  await page.mouse.move(0, 0); // what is focused may be scrolled to, and another cell come under the pointer
   await page.locator("#heat-map svg").first().focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowDown");
@@ -161,6 +163,127 @@ async function drawsTheScatters(page, report) {
   assert.equal(await page.locator("#tokens-chart .point").count(), both);
 }
 
+// The corners of the staircase: [x, y] of each point of the curve.
+const corners = (path) =>
+  path.split(/[MHV ]/).reduce(
+    ([found, numbers], text) => {
+      if (text !== "") numbers.push(Number(text));
+      return numbers.length === 2 ? [[...found, numbers], []] : [found, numbers];
+    },
+    [[], []],
+  )[0];
+
+const near = (a, b, distance) => assert.ok(Math.abs(a - b) <= distance, `${a} is not ${b}`);
+
+async function drawsTheCurve(page, front, errorLabel) {
+  const place = async (locator) => [
+    Number(await locator.getAttribute("cx")),
+    Number(await locator.getAttribute("cy")),
+  ];
+  const steps = corners(await page.locator("#front-chart .front").getAttribute("d"));
+  assert.equal(steps.length, front.points.length, "a step for each point");
+  // Logarithmic in both: shares of the way from the first point to the last that is not drawn as 0.
+  const last = front.points.findLastIndex(({ error }) => error >= 1e-6 * front.points[0].error);
+  for (const index of [1, Math.floor(last / 3), Math.floor(last / 2), last - 1]) {
+    for (const [axis, key] of [
+      ["x", "bytes"],
+      ["y", "error"],
+    ]) {
+      const at = (i) => steps[i][axis === "x" ? 0 : 1];
+      const log = (i) => Math.log(front.points[i][key]);
+      near((at(index) - at(0)) / (at(last) - at(0)), (log(index) - log(0)) / (log(last) - log(0)), 0.002);
+    }
+  }
+  assert.equal(front.points.at(-1).error, 0);
+  assert.ok(steps.at(-1)[1] > steps[last][1] + 8, "the error of 0 is below all others");
+
+  for (const mark of front.marks) {
+    const index = front.points.findIndex(({ bytes }) => bytes === mark.bytes);
+    const ring = page
+      .locator("#front-chart .plan.predicted")
+      .nth(front.marks.length - 1 - front.marks.indexOf(mark));
+    const [x, y] = await place(ring);
+    near(x, steps[index][0], 0.1);
+    near(y, steps[index][1], 0.1);
+  }
+  const measured = front.marks.filter((mark) => mark.measured !== null);
+  assert.equal(await page.locator("#front-chart .plan.predicted").count(), front.marks.length);
+  assert.equal(await page.locator("#front-chart .plan.measured").count(), measured.length);
+  assert.equal(await page.locator("#front-chart .link").count(), measured.length);
+  const [, ringY] = await place(page.locator("#front-chart .plan.predicted").last());
+  const [, discY] = await place(page.locator("#front-chart .plan.measured").last());
+  assert.equal(ringY > discY, measured[0].measured > measured[0].predicted, "the larger error is above");
+  assert.ok((await page.locator("#front-chart").textContent()).includes("unquantized, "));
+
+  await page.locator("#front-chart .plan.measured").last().hover();
+  const tip = await page.locator("#tip").textContent();
+  assert.ok(tip.startsWith(measured[0].name), tip);
+  assert.match(tip, new RegExp(`bits a weight\\d.*${errorLabel}, predicted.*${errorLabel}, measured.*× \\d`));
+  await page.mouse.move(0, 0);
+}
+
+async function goesAlongTheCurve(page, front) {
+  await page.locator("#front-chart svg").focus();
+  await page.keyboard.press("ArrowRight");
+  const tip = () => page.locator("#tip").textContent();
+  const name = front.marks.find(({ measured }) => measured !== null).name;
+  assert.ok((await tip()).startsWith(name), "the first plan is the first");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator("#plans tr.found td").first().textContent(), name);
+  await page.keyboard.press("ArrowRight");
+  const first = await tip();
+  assert.match(first, /^Least error of this size/);
+  await page.keyboard.press("ArrowRight");
+  assert.notEqual(await tip(), first);
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator("#tip").isVisible(), false);
+}
+
+async function namesThePlansWithoutOverlap(page, front) {
+  for (const width of [1280, 700]) {
+    await page.setViewportSize({ width, height: 800 });
+    await page.waitForFunction(() => {
+      const chart = document.getElementById("front-chart");
+      return Math.abs(chart.firstChild.getBoundingClientRect().width - chart.clientWidth) < 2;
+    });
+    const boxes = await page
+      .locator("#front-chart text")
+      .evaluateAll((texts) =>
+        texts.map((text) => ({ text: text.textContent, ...text.getBoundingClientRect().toJSON() })),
+      );
+    for (const { name } of front.marks)
+      assert.ok(
+        boxes.some(({ text }) => text === name),
+        `${name} at ${width}`,
+      );
+    for (const a of boxes) {
+      for (const b of boxes) {
+        const apart = a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+        assert.ok(a === b || apart, `${a.text} is over ${b.text} at a width of ${width}`);
+      }
+    }
+    assert.equal(
+      await page
+        .locator("#plans")
+        .evaluate((table) => table.parentNode.scrollWidth > table.parentNode.clientWidth),
+      false,
+    );
+  }
+  await page.setViewportSize({ width: 1100, height: 700 });
+}
+
+async function showsThePlans(page, front, errorLabel) {
+  await drawsTheCurve(page, front, errorLabel);
+  await goesAlongTheCurve(page, front);
+  await namesThePlansWithoutOverlap(page, front);
+  const rows = await page.locator("#plans tbody tr td:first-child").allTextContents();
+  assert.deepEqual(
+    rows,
+    front.marks.map(({ name }) => name),
+  );
+  assert.ok((await page.locator("#plans thead").textContent()).includes(`${errorLabel}, measured`));
+}
+
 async function showsALargeReport(browser) {
   const report = readReport("3b");
   const { page, done } = await open(browser, "3b");
@@ -175,6 +298,7 @@ async function showsALargeReport(browser) {
   await drawsTheScatters(page, report);
   await switchesFormatAndDirection(page, report);
   await drawsTheHeatMap(page, report);
+  await showsThePlans(page, report.front, "KL");
   await done();
 }
 
@@ -193,7 +317,12 @@ async function leavesOutWhatIsNotThere(browser) {
     unitsBy(report, (unit) => unit.formats.int8.in.mse, true),
   );
   assert.equal(await page.locator("#heat-map .cell").count(), report.units.length);
+  assert.equal(await page.locator("#front-section").isVisible(), false);
   await done();
+
+  const planned = await open(browser, "planned-plain");
+  await showsThePlans(planned.page, readReport("planned-plain").front, "MSE");
+  await planned.done();
 
   const empty = await open(browser, "empty");
   assert.ok(await empty.page.locator("#empty").isVisible());
@@ -207,6 +336,7 @@ async function isNotBrokenByNames(browser) {
   assert.equal(await page.title(), `${report.model} – quantization sensitivity`);
   assert.equal(await page.locator("h1").textContent(), report.model);
   assert.deepEqual((await names(page)).sort(), report.units.map(({ name }) => name).sort());
+  assert.equal(await page.locator("#plans tbody td").first().textContent(), report.front.marks[0].name);
   assert.equal(
     await page.locator("img, b b, body > script:not([id])").count(),
     1,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <string_view>
 
 namespace qvl::test {
@@ -245,6 +246,81 @@ SensitivityReport fake_plain_report() {
   return report;
 }
 
+namespace {
+
+double stored_bits(const std::string& format) { return format.starts_with("int4") ? 4.5 : 8.02; }
+
+double error_of(const SensitivityReport& report, const FormatResult& result) {
+  return report.has_logits ? result.in->kl.value() : result.in->mse;
+}
+
+// From one unit's format to a larger one, or to none.
+struct Step {
+  double bits = 0;  // over all the unit's weights
+  double error = 0;
+};
+
+// Steps of falling worth, one after another, as on the lower hull of the unit's formats.
+void add_steps(const SensitivityReport& report, const UnitResult& unit, std::vector<Step>& steps,
+               PlanPoint& start) {
+  std::vector<Step> choices{{16.0 * static_cast<double>(unit.parameters), 0}};
+  for (const FormatResult& result : unit.formats) {
+    choices.push_back(
+        {stored_bits(result.format) * static_cast<double>(unit.parameters), error_of(report, result)});
+  }
+  std::ranges::sort(choices, {}, [](const Step& choice) { return choice.bits; });
+  const auto worth = [](const Step& from, const Step& to) {
+    return (from.error - to.error) / std::max(1.0, to.bits - from.bits);
+  };
+  std::size_t at = 0;
+  start.bits += choices[0].bits;
+  start.error += choices[0].error;
+  while (at + 1 < choices.size()) {
+    std::size_t next = at + 1;
+    for (std::size_t i = at + 2; i < choices.size(); ++i) {
+      if (worth(choices[at], choices[i]) > worth(choices[at], choices[next])) next = i;
+    }
+    steps.push_back({choices[next].bits - choices[at].bits, choices[at].error - choices[next].error});
+    at = next;
+  }
+}
+
+}  // namespace
+
+PlanFront fake_front(const SensitivityReport& report, int plans) {
+  double weights = 0;
+  PlanPoint sum;  // bits over all weights until it is made a point
+  std::vector<Step> steps;
+  for (const UnitResult& unit : report.units) {
+    weights += static_cast<double>(unit.parameters);
+    add_steps(report, unit, steps, sum);
+  }
+  std::ranges::stable_sort(steps, std::greater(), [](const Step& s) { return s.error / s.bits; });
+  PlanFront front;
+  front.unquantized_bytes = static_cast<std::uint64_t>(2 * weights);
+  const auto add_point = [&](double error) {
+    front.points.push_back({static_cast<std::uint64_t>(sum.bits / 8), sum.bits / weights, error});
+  };
+  add_point(sum.error);
+  for (const Step& step : steps) {
+    sum.bits += step.bits;
+    sum.error -= step.error;
+    add_point(&step == &steps.back() ? 0 : std::max(sum.error, 0.0));
+  }
+  for (int i = 0; i < plans; ++i) {
+    const bool by_kl = i + 1 == plans && plans > 2;
+    const double bits = by_kl ? 9.5 : 4.75 + 0.5 * i;
+    const auto after = std::ranges::find_if(front.points, [&](const PlanPoint& p) { return p.bits > bits; });
+    PlanMark mark;
+    mark.point = after == front.points.begin() ? *after : *(after - 1);
+    mark.name = by_kl ? "kl=" + std::to_string(mark.point.error).substr(0, 6)
+                      : "bits=" + std::to_string(bits).substr(0, 4);
+    if (i % 4 != 3) mark.measured = mark.point.error * 1.25 * factor(mark.name, 0.3);
+    front.marks.push_back(std::move(mark));
+  }
+  return front;
+}
+
 SensitivityReport fake_hostile_report() {
   SensitivityReport report = fake_tiny_report();
   report.model = "</title><script>document.title = 'broken out'</script>&amp;[[report]]";
@@ -256,6 +332,8 @@ SensitivityReport fake_hostile_report() {
   report.units[3].name = "<!-- a comment";
   report.units[4].layer = "<b>bold</b>";
   report.units[4].kind = "&lt;kind&gt;";
+  report.front = fake_front(report, 1);
+  report.front->marks[0].name = "</script><img src=x onerror=\"document.title='broken out'\">";
   return report;
 }
 

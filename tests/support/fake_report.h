@@ -15,4 +15,9 @@ SensitivityReport fake_plain_report();
 // The tiny report with names that try to break out of where they are written.
 SensitivityReport fake_hostile_report();
 
+// A curve over the report's units from all in the smallest format to none quantized, where the error is 0, as
+// a plan would find it, and so many plans on it: the first ones for bits, the last of several for a KL, every
+// fourth not measured.
+PlanFront fake_front(const SensitivityReport& report, int plans);
+
 }  // namespace qvl::test

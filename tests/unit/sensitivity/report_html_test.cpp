@@ -25,8 +25,10 @@ std::string data_of(const std::string& page) {
 }
 
 TEST(ReportHtml, HoldsTheReport) {
+  SensitivityReport planned = test::fake_tiny_report();
+  planned.front = test::fake_front(planned, 2);
   for (const SensitivityReport& report :
-       {test::fake_tiny_report(), test::fake_plain_report(), SensitivityReport()}) {
+       {test::fake_tiny_report(), planned, test::fake_plain_report(), SensitivityReport()}) {
     const std::string page = report_html(report);
     EXPECT_EQ(nlohmann::json::parse(data_of(page)), nlohmann::json::parse(report_json(report)));
     for (const char* mark : {"[[title]]", "[[style]]", "[[report]]", "[[script]]"})
@@ -45,6 +47,7 @@ TEST(ReportHtml, NoNameBreaksOut) {
   const nlohmann::json json = nlohmann::json::parse(data_of(page));
   EXPECT_EQ(json["model"], report.model);
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(json["units"][i]["name"], report.units[i].name);
+  EXPECT_EQ(json["front"]["marks"][0]["name"], report.front->marks[0].name);
   EXPECT_NE(
       page.find("<title>&lt;/title&gt;&lt;script&gt;document.title = 'broken out'&lt;/script&gt;&amp;amp;"
                 "[[report]] – "),

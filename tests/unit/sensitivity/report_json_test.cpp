@@ -101,6 +101,43 @@ TEST(ReportJson, WhatWasNotMeasuredIsNull) {
   EXPECT_TRUE(json["whole"].at("int8").is_null());
 }
 
+TEST(ReportJson, HoldsTheCurveAndThePlans) {
+  SensitivityReport report = test::fake_tiny_report();
+  const std::string without = report_json(report);
+  report.front = test::fake_front(report, 4);
+  const PlanFront& front = *report.front;
+  ASSERT_FALSE(front.marks[3].measured);
+  const std::string text = report_json(report);
+  // All other bytes are those of the report without plans.
+  EXPECT_EQ(text.substr(0, without.size() - 3) + "\n}\n", without);
+  const OrderedJson json = OrderedJson::parse(text)["front"];
+  EXPECT_EQ(keys(json), (Keys{"unquantized_bytes", "points", "marks"}));
+  EXPECT_EQ(json["unquantized_bytes"], front.unquantized_bytes);
+  ASSERT_EQ(json["points"].size(), front.points.size());
+  const OrderedJson& point = json["points"][5];
+  EXPECT_EQ(keys(point), (Keys{"bytes", "bits", "error"}));
+  EXPECT_EQ(point["bytes"], front.points[5].bytes);
+  EXPECT_EQ(point["bits"], front.points[5].bits);
+  EXPECT_EQ(point["error"], front.points[5].error);
+  ASSERT_EQ(json["marks"].size(), 4U);
+  const OrderedJson& mark = json["marks"][1];
+  EXPECT_EQ(keys(mark), (Keys{"name", "bytes", "bits", "predicted", "measured"}));
+  EXPECT_EQ(mark["name"], "bits=5.25");
+  EXPECT_EQ(mark["bytes"], front.marks[1].point.bytes);
+  EXPECT_EQ(mark["bits"], front.marks[1].point.bits);
+  EXPECT_EQ(mark["predicted"], front.marks[1].point.error);
+  EXPECT_EQ(mark["measured"], front.marks[1].measured.value());
+  EXPECT_TRUE(json["marks"][3].at("measured").is_null());
+}
+
+TEST(ReportJson, OfACurveWithoutPointsHasEmptyLists) {
+  SensitivityReport report;
+  report.front.emplace();
+  const OrderedJson json = OrderedJson::parse(report_json(report));
+  EXPECT_EQ(json["front"]["points"], OrderedJson::array());
+  EXPECT_EQ(json["front"]["marks"], OrderedJson::array());
+}
+
 TEST(ReportJson, OfAnEmptyReportHasEmptyLists) {
   const OrderedJson json = OrderedJson::parse(report_json({}));
   EXPECT_EQ(json["units"], OrderedJson::array());
@@ -109,6 +146,7 @@ TEST(ReportJson, OfAnEmptyReportHasEmptyLists) {
   EXPECT_EQ(json["whole"], OrderedJson::object());
   EXPECT_EQ(json["correlation"], OrderedJson::object());
   EXPECT_TRUE(json["exact_unquantized"].is_null());
+  EXPECT_FALSE(json.contains("front"));
 }
 
 TEST(ReportJson, NamesThatAreNoUtf8AreStillJson) {

@@ -50,6 +50,30 @@ TEST(ReportMarkdown, TellsWholeModelCorrelationAndProvenance) {
   EXPECT_NE(text.find("| `calibrate` | `minmax` |"), std::string::npos);
 }
 
+TEST(ReportMarkdown, TellsThePlansAndTheEndsOfTheCurve) {
+  SensitivityReport report;
+  report.has_logits = true;
+  EXPECT_TRUE(section(report_markdown(report), "## Error against size").empty());
+  PlanFront& front = report.front.emplace();
+  front.unquantized_bytes = 4000;
+  front.points = {{1000, 4.5, 0.5}, {1500, 6.75, 0.125}, {2000, 9, 0}};
+  front.marks = {{"bits=7", {1500, 6.75, 0.125}, 0.25}, {"a|b", {1000, 4.5, 0.5}, std::nullopt}};
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(
+      section(report_markdown(report), "## Error against size"),
+      (Lines{"## Error against size", "", "| plan | bytes | bits a weight | KL, predicted | KL, measured |",
+             "|---|--:|--:|--:|--:|", "| `bits=7` | 1500 | 6.75 | 0.125 | 0.25 |",
+             "| `a\\|b` | 1000 | 4.5 | 0.5 |  |", "| the smallest there is | 1000 | 4.5 | 0.5 |  |",
+             "| the best there is | 2000 | 9 | 0 |  |", "| unquantized | 4000 | 18 |  |  |"}));
+
+  report.has_logits = false;
+  front = {};
+  EXPECT_EQ(
+      section(report_markdown(report), "## Error against size"),
+      (Lines{"## Error against size", "", "| plan | bytes | bits a weight | MSE, predicted | MSE, measured |",
+             "|---|--:|--:|--:|--:|", "| unquantized | 0 |  |  |  |"}));
+}
+
 TEST(ReportMarkdown, NamesDoNotBreakTables) {
   SensitivityReport report = test::fake_tiny_report();
   report.units.resize(1);
@@ -67,6 +91,7 @@ TEST(ReportMarkdown, ShowsNoNumberThatIsNotFinite) {
   }
   report.whole[0].all.reset();
   report.correlations[0].spearman = std::nan("");
+  report.front = PlanFront{0, {{0, 0, INFINITY}, {0, INFINITY, std::nan("")}}, {}};
   const std::string text = report_markdown(report);
   EXPECT_EQ(text.find("nan"), std::string::npos);
   EXPECT_EQ(text.find("inf"), std::string::npos);

@@ -24,9 +24,15 @@ std::string message_of(const std::string& text) {
   return "";
 }
 
+SensitivityReport planned_report() {
+  SensitivityReport report = test::fake_tiny_report();
+  report.front = test::fake_front(report, 4);
+  return report;
+}
+
 TEST(ReportReader, WrittenAgainAReportIsTheSameText) {
-  for (const SensitivityReport& report :
-       {test::fake_tiny_report(), test::fake_3b_report(), test::fake_plain_report(), SensitivityReport()}) {
+  for (const SensitivityReport& report : {test::fake_tiny_report(), test::fake_3b_report(), planned_report(),
+                                          test::fake_plain_report(), SensitivityReport()}) {
     const std::string text = report_json(report);
     EXPECT_EQ(report_json(parse_report(text, "r")), text);
   }
@@ -63,6 +69,48 @@ TEST(ReportReader, GivesBackWhatWasWritten) {
   EXPECT_EQ(back.correlations[3].direction, "out");
   EXPECT_EQ(back.correlations[3].measure, "mse");
   EXPECT_EQ(back.correlations[3].units, report.correlations[3].units);
+}
+
+TEST(ReportReader, GivesBackTheCurveAndThePlans) {
+  const SensitivityReport report = planned_report();
+  const SensitivityReport back = parse_report(report_json(report), "r");
+  ASSERT_TRUE(back.front);
+  EXPECT_EQ(back.front->unquantized_bytes, report.front->unquantized_bytes);
+  ASSERT_EQ(back.front->points.size(), report.front->points.size());
+  for (std::size_t i = 0; i < back.front->points.size(); ++i) {
+    EXPECT_EQ(back.front->points[i].bytes, report.front->points[i].bytes);
+    EXPECT_EQ(back.front->points[i].bits, report.front->points[i].bits);
+    EXPECT_EQ(back.front->points[i].error, report.front->points[i].error);
+  }
+  ASSERT_EQ(back.front->marks.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const PlanMark& mark = report.front->marks[i];
+    EXPECT_EQ(back.front->marks[i].name, mark.name);
+    EXPECT_EQ(back.front->marks[i].point.bytes, mark.point.bytes);
+    EXPECT_EQ(back.front->marks[i].point.bits, mark.point.bits);
+    EXPECT_EQ(back.front->marks[i].point.error, mark.point.error);
+    EXPECT_EQ(back.front->marks[i].measured, mark.measured);
+  }
+}
+
+TEST(ReportReader, ACurveThatIsNullIsNone) {
+  Json json = Json::parse(report_json(test::fake_tiny_report()));
+  EXPECT_FALSE(parse_report(json.dump(), "r").front);
+  json["front"] = nullptr;
+  EXPECT_FALSE(parse_report(json.dump(), "r").front);
+}
+
+TEST(ReportReader, NumbersOfPointsThatAreNullHaveNoPlaceInTheirOrder) {
+  SensitivityReport report = planned_report();
+  report.front->points[2].error = std::nan("");
+  report.front->points[2].bits = std::nan("");
+  report.front->marks[0].point.error = std::numeric_limits<double>::infinity();
+  const std::string text = report_json(report);
+  const SensitivityReport back = parse_report(text, "r");
+  EXPECT_TRUE(std::isnan(back.front->points[2].error));
+  EXPECT_TRUE(std::isnan(back.front->points[2].bits));
+  EXPECT_TRUE(std::isnan(back.front->marks[0].point.error));
+  EXPECT_EQ(report_json(back), text);
 }
 
 TEST(ReportReader, FormatsOfAUnitInAnyOrderAreOneText) {
@@ -103,7 +151,7 @@ TEST(ReportReader, NamesTheFieldThatIsWrong) {
   };
   const std::string int8 = "/units/2/formats/int8";
   const std::string place = "units[2].formats[\"int8\"]";
-  const Json good = Json::parse(report_json(test::fake_tiny_report()));
+  const Json good = Json::parse(report_json(planned_report()));
   for (const Case& c :
        std::vector<Case>{{"/model", 3, "model is 3; a string"},
                          {"/samples", -1, "samples is -1; a whole number"},
@@ -134,7 +182,21 @@ TEST(ReportReader, NamesTheFieldThatIsWrong) {
                          {"/whole/int8", 3, "whole[\"int8\"] is 3"},
                          {"/whole", Json::array(), "whole is a list of 0; an object"},
                          {"/correlation/int8", 3, "correlation[\"int8\"] is 3"},
-                         {"/correlation/int8/in/kl/units", 0.5, ".in.kl.units is 0.5"}}) {
+                         {"/correlation/int8/in/kl/units", 0.5, ".in.kl.units is 0.5"},
+                         {"/front", Json::array(), "front is a list of 0; an object"},
+                         {"/front/unquantized_bytes", -1, "front.unquantized_bytes is -1; a whole number"},
+                         {"/front/points", 3, "front.points is 3; a list"},
+                         {"/front/points/2", 3, "front.points[2] is 3; an object"},
+                         {"/front/points/2/bytes", 0.5, "front.points[2].bytes is 0.5; a whole number"},
+                         {"/front/points/2/bytes", 9007199254740993U, "front.points[2].bytes is"},
+                         {"/front/points/2/bytes", 1, "front.points[2].bytes is 1; not less than at the"},
+                         {"/front/points/2/error", 1e9, "front.points[2].error is 1000000000.0; not more"},
+                         {"/front/points/2/bits", "x", "front.points[2].bits is \"x\"; a number or null"},
+                         {"/front/marks", nullptr, "front.marks is null; a list"},
+                         {"/front/marks/1/name", 5, "front.marks[1].name is 5; a string"},
+                         {"/front/marks/1/bytes", nullptr, "front.marks[1].bytes is null"},
+                         {"/front/marks/1/predicted", "x", "front.marks[1].predicted is \"x\""},
+                         {"/front/marks/1/measured", true, "front.marks[1].measured is true"}}) {
     Json json = good;
     json[Json::json_pointer(c.path)] = c.value;
     const std::string message = message_of(json.dump());
@@ -153,6 +215,11 @@ TEST(ReportReader, NamesTheFieldThatIsMissing) {
   Json json = good;
   json["units"][1]["formats"]["int8"]["in"].erase("mse");
   EXPECT_EQ(message_of(json.dump()), "r.json: units[1].formats[\"int8\"].in.mse is missing");
+  json = Json::parse(report_json(planned_report()));
+  json["front"]["points"][1].erase("error");
+  EXPECT_EQ(message_of(json.dump()), "r.json: front.points[1].error is missing");
+  json["front"].erase("points");
+  EXPECT_EQ(message_of(json.dump()), "r.json: front.points is missing");
   EXPECT_NE(message_of("[]").find("the top level is a list of 0; an object"), std::string::npos);
   EXPECT_NE(message_of("{").find("not valid JSON"), std::string::npos);
 }
