@@ -8,8 +8,11 @@
 
 #include "quant/activation.h"
 #include "quant/fake_quantize.h"
+#include "quant/gptq.h"
+#include "quant/packed_blocks.h"
 #include "quant/quantized_weights.h"
 #include "quant/range_calibrator.h"
+#include "quant/scale_search.h"
 
 namespace {
 
@@ -73,6 +76,36 @@ void levels(benchmark::State& state, qvl::WeightLayout layout, qvl::Format forma
   count_weights(state);
 }
 
+void pack(benchmark::State& state, qvl::WeightLayout layout, qvl::Format format) {
+  const qvl::QuantizedWeights quantized = qvl::quantize_weights(layout, format, weights());
+  for (auto _ : state) benchmark::DoNotOptimize(qvl::pack_blocks(quantized, 0, 1));
+  count_weights(state);
+}
+
+void least_squares(benchmark::State& state, qvl::WeightLayout layout, qvl::Format format, qvl::Isa isa) {
+  for (auto _ : state)
+    benchmark::DoNotOptimize(qvl::quantize_least_squares(layout, format, weights(), {}, isa, 1));
+  count_weights(state);
+}
+
+// 1024 inputs; items are products.
+void hessian(benchmark::State& state, std::int64_t depth, qvl::Isa isa, int threads) {
+  constexpr std::int64_t kInputs = 1024;
+  qvl::Hessian sums(depth);
+  const std::span rows(weights().data(), static_cast<std::size_t>(kInputs * depth));
+  for (auto _ : state) sums.add(rows, isa, threads);
+  state.SetItemsProcessed(state.iterations() * kInputs * depth * depth / 2);
+}
+
+// All of the MLP's weight on all processors: seconds.
+void gptq(benchmark::State& state, qvl::WeightLayout layout) {
+  qvl::Hessian sums(layout.depth);
+  sums.add(std::span(weights().data(), std::size_t{kRows * kDepth}));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(qvl::quantize_gptq(layout, qvl::parse_format("int4:32"), weights(), sums));
+  count_weights(state);
+}
+
 void activations_min_max(benchmark::State& state, qvl::Isa isa) {
   for (auto _ : state) benchmark::DoNotOptimize(qvl::min_max(weights(), isa));
   count_weights(state);
@@ -112,6 +145,8 @@ const bool kRegistered = [] {
         ->Unit(benchmark::kMillisecond);
     benchmark::RegisterBenchmark(("activations_in_place/" + set).c_str(), activations_in_place, isa)
         ->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(("hessian/2048/" + set).c_str(), hessian, 2048, isa, 1)
+        ->Unit(benchmark::kMillisecond);
     for (const Case& one : kCases) {
       for (const qvl::Format& format : qvl::parse_formats("int8,int8:32,int4:16,int4:32,int4:128")) {
         const std::string rest = "/" + one.name + "/" + qvl::to_string(format) + "/" + set;
@@ -122,9 +157,25 @@ const bool kRegistered = [] {
         add("fake", fake);
         add("in_place", fake_in_place);
         add("levels", levels);
+        add("least_squares", least_squares);
       }
     }
   }
+  for (const Case& one : kCases) {
+    for (const qvl::Format& format : qvl::parse_formats("int8,int8:32,int4:32,int4:128")) {
+      benchmark::RegisterBenchmark(("pack/" + one.name + "/" + qvl::to_string(format)).c_str(), pack,
+                                   one.layout, format)
+          ->Unit(benchmark::kMillisecond);
+    }
+    benchmark::RegisterBenchmark(("gptq/" + one.name).c_str(), gptq, one.layout)
+        ->Unit(benchmark::kSecond)
+        ->UseRealTime()
+        ->Iterations(1);
+  }
+  benchmark::RegisterBenchmark("hessian/11008", hessian, kDepth, qvl::best_isa(), 0)
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime()
+      ->Iterations(1);
   return true;
 }();
 

@@ -5,44 +5,44 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
+#include "quant/hessian.h"
 #include "quant/quantized_weights.h"
 
 namespace qvl {
 
-// X^T X of a unit's inputs: sums of products over all rows seen.
-class Hessian {
- public:
-  explicit Hessian(std::int64_t depth);
-
-  // `rows`: [count, depth]. Accumulates in f32 by panels, in an order that does not depend on the number of
-  // threads. Throws InputError for values that are not finite.
-  void add(std::span<const float> rows, Isa isa = best_isa(), int threads = 0);
-
-  [[nodiscard]] std::int64_t depth() const noexcept { return depth_; }
-  [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
-  // [depth, depth], symmetric.
-  [[nodiscard]] std::span<const float> sums() const noexcept { return sums_; }
-
- private:
-  std::int64_t depth_;
-  std::int64_t rows_seen_ = 0;
-  std::vector<float> sums_;
-};
-
 struct GptqOptions {
-  double damping = 0.01;  // added to the diagonal, as a part of its mean
-  bool largest_first =
-      true;  // inputs in the order of falling diagonal; the blocks' scales are those of the updated weights
-             // of their first visited input (see the .cpp); false: in their own order
-  std::int64_t panel = 128;  // inputs whose errors are carried over together
+  double damping = 0.01;  // added to the diagonal, as a part of its mean over inputs that were not always 0
+  bool largest_first = true;  // inputs in the order of falling diagonal; false: in their own order
+  bool least_squares = true;  // scales of quantize_least_squares(), see below; false: of quantize_weights()
+  std::int64_t panel = 128;   // inputs whose errors are carried over together; decides about speed only (and
+                              // rounding)
 };
 
 // As quantize_weights(), with the levels chosen so that the squared error of the output, on the inputs that
-// the Hessian has seen, is small. Inputs that were always zero keep their rounded weights. Where the damped
-// Hessian is not positive definite the damping grows tenfold until it is. layout.matrices must be 1. The same
-// result for every number of threads. Throws as quantize_weights() does.
+// the Hessian has seen, is small. layout.matrices must be 1. Inputs that were always zero keep their rounded
+// weights. Where the damped Hessian is not positive definite (as far as f32 can tell) the damping grows
+// tenfold, to 1e-4 at least, until it is.
+//
+// What the paper does with a Cholesky factor of the inverse Hessian is done with a factor of the Hessian
+// itself, which is the same arithmetic without an inverse: with H = R R^T over the inputs in the order of
+// visits, R upper triangular, the weight of input k is rounded after the sum over j < k of
+// R[j][k] / R[k][k] x (weight - value)[j] was added to it.
+//
+// The scales are found from the weights as they are, before anything is carried over, so that every block has
+// its scale in whatever order its inputs are visited. The importance of input k for them is R[k][k]^2: what
+// its rounding error costs when those after it have made up for as much as they can. (Measured on mixtures of
+// 16 and 128 hidden inputs, with outliers and without, int4:32, int4:128 and int8: falling order with these
+// scales has 0.1 to 0.6 times the error of an order of its own with scales found anew for each block as it is
+// reached, and at most 1.03 times that of falling order with the rule's scales. With mean squares as
+// importance, weights that inputs of little importance share a scale with are cut off too far: up to 2.7
+// times the error.)
+//
+// Takes, beside the Hessian and the result, 4 (depth^2 + depth x rows) bytes and a little: 0.6 GB for a depth
+// of 11008 and 2048 rows, 4.5 GB for 29568 and 8192. The same result for every number of threads; over isas
+// sums differ by the rounding, and so a level may where two are nearly as good. Throws as quantize_weights()
+// does; UsageError for more matrices, another depth and impossible options; InputError for a Hessian that
+// overflowed.
 [[nodiscard]] QuantizedWeights quantize_gptq(const WeightLayout& layout, const Format& format,
                                              std::span<const float> in, const Hessian& hessian,
                                              const GptqOptions& options = {}, Isa isa = best_isa(),

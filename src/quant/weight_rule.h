@@ -18,6 +18,10 @@ QVL_ALWAYS_INLINE std::uint32_t key_of(float value) {
 }
 QVL_ALWAYS_INLINE float value_of(std::uint32_t key) { return std::bit_cast<float>(std::rotr(key, 1)); }
 constexpr std::uint32_t kFirstNotFinite = 0xFF000000U;  // key_of(infinity)
+QVL_ALWAYS_INLINE std::uint32_t magnitude_of(float value) {
+  return std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFU;
+}
+constexpr std::uint32_t kInfinity = 0x7F800000U;  // magnitude_of(infinity)
 
 // scale: times a level (an integer in a float) gives the value. factor: what a value is divided by or
 // multiplied with.
@@ -29,13 +33,22 @@ struct Step {
 // Levels are kept within their limits as integers: GCC makes no vector code of comparisons of floats, which
 // could trap.
 
+// Each rule has
+//   step        the step of weights the largest of which has this key
+//   of_scale    the step of a scale that is `usable`: finite, not 0, and fit for of_scale
+//   level       of a value; not for any: its quotient by the scale is below 2^22
+//   kFar        a quotient beyond all levels
+
 // Symmetric: -127 to 127, by division.
 struct Symmetric {
+  static constexpr float kFar = 1024.0F;
   QVL_ALWAYS_INLINE static Step step(std::uint32_t largest_key) {
     const float scale = std::bit_cast<float>(largest_key >> 1U) / 127.0F;
     const float used = std::bit_cast<std::uint32_t>(scale) != 0U ? scale : 1.0F;
     return {used, used};
   }
+  QVL_ALWAYS_INLINE static Step of_scale(float scale) { return {scale, scale}; }
+  QVL_ALWAYS_INLINE static bool usable(float scale) { return magnitude_of(scale) - 1U < kInfinity - 1U; }
   // A quotient is beyond 127.0001 only where the scale is subnormal and so inexact, and then at most 190.
   QVL_ALWAYS_INLINE static std::int32_t level(float value, Step step) {
     return std::clamp(round_half_even(value / step.factor), -127, 127);
@@ -46,13 +59,17 @@ struct Symmetric {
 // -half.
 template <int kHalf>
 struct Middle {
+  static constexpr float kFar = 8.0F * kHalf;
   QVL_ALWAYS_INLINE static Step step(std::uint32_t largest_key) {
     const float scale =
         value_of(largest_key) * (-1.0F / static_cast<float>(kHalf));  // a power of two: as if divided
     const float reciprocal = 1.0F / scale;
-    const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(reciprocal) & 0x7FFFFFFFU;
-    const bool usable = magnitude < 0x7F800000U;
-    return {usable ? scale : 1.0F, usable ? reciprocal : 1.0F};
+    const bool finite = magnitude_of(reciprocal) < kInfinity;
+    return {finite ? scale : 1.0F, finite ? reciprocal : 1.0F};
+  }
+  QVL_ALWAYS_INLINE static Step of_scale(float scale) { return {scale, 1.0F / scale}; }
+  QVL_ALWAYS_INLINE static bool usable(float scale) {
+    return magnitude_of(scale) < kInfinity && magnitude_of(1.0F / scale) < kInfinity;
   }
   // ONNX Runtime rounds value * reciprocal + half with roundf: half away from zero, which for what is not
   // negative is up. The sum is -2^-20 * half at least, and negative ones become 0 either way. Adding 1/2 to
@@ -64,5 +81,13 @@ struct Middle {
     return std::clamp(static_cast<std::int32_t>(sum), 0, 2 * kHalf - 1) - kHalf;
   }
 };
+
+// The level of any value, also of one far beyond all levels; NaN has the lowest.
+template <class Rule>
+QVL_ALWAYS_INLINE std::int32_t far_level(float value, float scale) {
+  const float limit = std::bit_cast<float>(magnitude_of(scale)) * Rule::kFar;
+  const float not_low = value > -limit ? value : -limit;
+  return Rule::level(not_low < limit ? not_low : limit, Rule::of_scale(scale));
+}
 
 }  // namespace qvl::weight_rule
