@@ -145,12 +145,17 @@ QuantizationError QuantizedData::make_panel(const Task& task) {
   std::vector<float> plain(panel.elements());
   panel.axis = source_.read_rows(task.unit, task.matrix, task.first, task.count, plain);
   if (!unit.smoothing.empty()) smooth(panel, unit.smoothing, plain);
-  const bool search = unit.algorithm == WeightAlgorithm::least_squares;
-  return write_panel(task,
-                     search
-                         ? quantize_least_squares(panel, unit.format, plain, unit.importance, best_isa(), 1)
-                         : quantize_weights(panel, unit.format, plain, best_isa(), 1),
-                     plain);
+  try {
+    const bool search = unit.algorithm == WeightAlgorithm::least_squares;
+    return write_panel(task,
+                       search
+                           ? quantize_least_squares(panel, unit.format, plain, unit.importance, best_isa(), 1)
+                           : quantize_weights(panel, unit.format, plain, best_isa(), 1),
+                       plain);
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("{}, counted from output channel {} of matrix {}: {}", unit.name, task.first,
+                                 task.matrix, error.what()));
+  }
 }
 
 void QuantizedData::copy(const Task& task) {

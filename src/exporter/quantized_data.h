@@ -21,6 +21,7 @@ namespace qvl {
 
 // How the numbers of a unit (or table) are made. In the order of the graph's nodes, then its tables.
 struct QuantizedUnit {
+  std::string name;  // for messages
   WeightLayout layout;
   Format format;
   WeightAlgorithm algorithm = WeightAlgorithm::nearest;

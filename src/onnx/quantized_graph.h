@@ -52,11 +52,11 @@ struct QuantizedTable {
 // A tensor of the new data file and what it is filled with.
 struct QuantizedPiece {
   enum class Kind {
-    copied,  // the initializer `source` of the model, as stored
-    blocks,  // u8 [rows, blocks, block x bits / 8]: levels + 2^(bits-1), two 4-bit ones a byte, the first in
-             // the lower half; what fills the last block is the zero point
-    columns,    // u8 in the weight's own order, [..., depth, rows] (Conv: [rows, ...]): levels + 128
-    scales,     // of blocks [rows, blocks, ...], or one a row; f32 or f16
+    copied,   // the initializer `source` of the model, as stored
+    blocks,   // u8 [rows, blocks, block x bits / 8]: levels + 2^(bits-1), two 4-bit ones a byte, the first in
+              // the lower half; what fills the last block is the zero point
+    columns,  // u8 in the weight's own order, [..., depth, rows] (Conv: [rows, ...]): levels + 128
+    scales,   // of blocks [rows, blocks, ...], or one a row; f32 or f16
     smoothing,  // f32 [depth]
   };
   Kind kind = Kind::copied;

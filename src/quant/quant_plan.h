@@ -31,7 +31,8 @@ struct PlannedFormat {
   // accuracy_level of the node MatMulNBits: 0 (products in f32) to 4 (activations rounded to 8 bits by
   // blocks). Of weight-only formats.
   int accuracy_level = 0;
-  // SmoothQuant's migration strength alpha, above 0 to 1, or kChooseSmooth; 0: none. Of int8-dynamic and int8-static.
+  // SmoothQuant's migration strength alpha, above 0 to 1, or kChooseSmooth; 0: none. Of int8-dynamic and
+  // int8-static.
   double smooth = 0;
 
   auto operator<=>(const PlannedFormat&) const = default;

@@ -70,8 +70,8 @@ class Preparation {
         planned.algorithm == WeightAlgorithm::gptq || !calibrated.importance.empty() || node.smoothed;
     if (direct && !own) node.share = share_key(unit.weight_value, planned.format, planned.algorithm);
     result_.nodes.push_back(std::move(node));
-    result_.units.push_back(
-        {layout, planned.format, planned.algorithm, calibrated.importance, calibrated.smoothing});
+    result_.units.push_back({"the weight " + unit.weight + " of " + unit.name, layout, planned.format,
+                             planned.algorithm, calibrated.importance, calibrated.smoothing});
     SourceWeight weight{unit.weight_value, layout, nullptr};
     if (!direct)
       weight.held = std::make_shared<const std::vector<float>>(load_weight(graph_, unit, threads_));
@@ -99,7 +99,7 @@ class Preparation {
       }
       result_.tables.push_back({graph_.name_in_file(node.outputs[0]), weight, layout.rows, layout.depth,
                                 format.bits, block, share_key(weight, format, WeightAlgorithm::nearest)});
-      result_.units.push_back({layout, format, WeightAlgorithm::nearest, {}, {}});
+      result_.units.push_back({"the table " + weight, layout, format, WeightAlgorithm::nearest, {}, {}});
       result_.weights.push_back({weight, layout, nullptr});
       result_.names.push_back(weight);
     }

@@ -72,7 +72,8 @@ bool is_twin(const Subject& subject, const SubjectArtifact& a, const SubjectArti
 // Every tensor that the checkpoint's model has in this artifact. Throws InputError when the manifest lacks
 // one.
 std::vector<WeightTask> tasks_of(const SubjectArtifact& artifact, const TensorTable& table) {
-  const TensorPart part = artifact.manifest.artifact == Artifact::vision ? TensorPart::vision : TensorPart::text;
+  const TensorPart part =
+      artifact.manifest.artifact == Artifact::vision ? TensorPart::vision : TensorPart::text;
   std::vector<WeightTask> tasks;
   for (const TensorRow& row : table.rows()) {
     if (row.part != part) continue;

@@ -17,11 +17,13 @@ struct OneOpModel {
   static constexpr const char* kUnit = "/unit";
 };
 
-// MatMul, Gemm with all its attributes, Conv with groups, strides, padding and in one dimension, a stack of matrices, a vector.
+// MatMul, Gemm with all its attributes, Conv with groups, strides, padding and in one dimension, a stack of
+// matrices, a vector.
 inline std::vector<OneOpModel> one_op_models(std::int64_t opset) {
   std::vector<OneOpModel> models;
   unsigned seed = 1;
-  const auto add = [&](const std::string& name, const Shape& input, const Shape& weight, const std::string& op,
+  const auto add = [&](const std::string& name, const Shape& input, const Shape& weight,
+                       const std::string& op,
                        const std::function<void(HandMadeModel&, onnx::NodeProto&)>& finish) {
     OneOpModel made{name, HandMadeModel(opset), {}};
     const auto count = [](const Shape& shape) { return static_cast<std::size_t>(*element_count(shape)); };

@@ -1,8 +1,9 @@
-// Quantized files of one unit, run by ONNX Runtime, against the simulation: a model with rounded weights and operators that
-// round its activations.
+// Quantized files of one unit, run by ONNX Runtime, against the simulation: a model with rounded weights and
+// operators that round its activations.
 #include <gtest/gtest.h>
 
 #include "checkpoint/safetensors_writer.h"
+#include "core/convert.h"
 #include "onnx/model_summary.h"
 #include "qvl/quantize.h"
 #include "support/test_data.h"
@@ -22,8 +23,8 @@ constexpr double kBar = 2e-6;
 // And of f16 scales and sums in f16 graphs.
 constexpr double kHalfBar = 4e-3;
 
-const std::vector<std::string> kFormats{"int8",     "int8:16",  "int8:64",      "int4:16",
-                                        "int4:32",  "int4:1024", "int8-dynamic", "int8-static"};
+const std::vector<std::string> kFormats{"int8",    "int8:16",   "int8:64",      "int4:16",
+                                        "int4:32", "int4:1024", "int8-dynamic", "int8-static"};
 
 void write_sample(const fs::path& folder, const Tensors& tensors) {
   fs::create_directories(folder);
@@ -54,7 +55,8 @@ TEST_P(Ops, GiveWhatTheSimulationGives) {
     const test::TemporaryFolder folder;
     one.model.save(folder.path() / "model.onnx");
     write_sample(folder.path() / "data", one.inputs);
-    PlainMeasurement plain(one.model.proto(), folder.path() / "model.onnx", {OneOpModel::kUnit}, {{one.inputs, {}}});
+    PlainMeasurement plain(one.model.proto(), folder.path() / "model.onnx", {OneOpModel::kUnit},
+                           {{one.inputs, {}}});
     plain.calibrate("minmax");
     for (const std::string& format : kFormats) {
       SCOPED_TRACE(one.name + " " + format);
@@ -100,7 +102,8 @@ TEST(OpsInHalf, GiveWhatTheSimulationGivesButForRounding) {
     const Tensor found = run_quantized(options.out / "model.onnx", {{"x", test::halves_of({4, 80}, x)}});
     EXPECT_EQ(found.dtype(), DType::f16);
     const Tensor expected = std::move(plain.outputs({{OneOpModel::kUnit, format}}).front().at("y"));
-    EXPECT_LE(test::difference(expected, test::floats_of(expected.shape(), test::values_of(found))), kHalfBar);
+    EXPECT_LE(test::difference(expected, test::floats_of(expected.shape(), test::values_of(found))),
+              kHalfBar);
   }
 }
 

@@ -36,8 +36,9 @@ std::vector<std::vector<std::size_t>> channels_of(const Shape& shape, const std:
   std::size_t channels = static_cast<std::size_t>(shape.front());
   std::function<std::size_t(std::size_t)> channel_of = [&](std::size_t i) { return i / (count / channels); };
   if (op == "MatMul" || (op == "Gemm" && !turned)) {
-    const auto columns = static_cast<std::size_t>(shape.back());
-    const auto depth = static_cast<std::size_t>(shape[shape.size() - 2]);
+    const bool vector = shape.size() == 1;  // one output channel
+    const auto columns = vector ? std::size_t{1} : static_cast<std::size_t>(shape.back());
+    const auto depth = static_cast<std::size_t>(vector ? shape.front() : shape[shape.size() - 2]);
     channels = count / depth;
     channel_of = [=](std::size_t i) { return i / (depth * columns) * columns + i % columns; };
   }

@@ -35,7 +35,9 @@ class PlainMeasurement {
   using Assignment = std::map<std::string, std::string>;  // unit -> format
   [[nodiscard]] OutputError output_error(const Assignment& assignment) const;
   // The first output, by sample.
-  [[nodiscard]] std::vector<Tensors> outputs(const Assignment& assignment) const { return run(assignment, {}); }
+  [[nodiscard]] std::vector<Tensors> outputs(const Assignment& assignment) const {
+    return run(assignment, {});
+  }
   // At the unit's output, only this unit being quantized.
   [[nodiscard]] LocalError local_error(const std::string& unit, const std::string& format) const;
   [[nodiscard]] double weight_mse(const std::string& unit, const std::string& format) const;

@@ -1,0 +1,126 @@
+// What calibration data does for the numbers of a quantized file.
+#include <gtest/gtest.h>
+
+#include "checkpoint/safetensors_writer.h"
+#include "quantizer/channel_stats.h"
+#include "qvl/quantize.h"
+#include "support/hand_made_model.h"
+#include "support/model_run.h"
+#include "support/test_data.h"
+
+namespace qvl {
+namespace {
+
+namespace fs = std::filesystem;
+using test::HandMadeModel;
+using test::Tensors;
+
+constexpr std::int64_t kRows = 96;
+constexpr std::int64_t kDepth = 64;
+
+// Two layers on inputs with a few hidden directions, and one channel far larger than the others.
+class Calibrated : public testing::Test {
+ protected:
+  void SetUp() override {
+    model_.input("x", {kRows, kDepth});
+    model_.floats("w1", {kDepth, 48}, test::noise(kDepth * 48, 1, 0.2F));
+    model_.floats("w2", {48, 24}, test::noise(48 * 24, 2, 0.2F));
+    model_.node("MatMul", {"x", "w1"}, {"a"}, "/layers.0/first");
+    model_.node("Tanh", {"a"}, {"b"});
+    model_.node("MatMul", {"b", "w2"}, {"y"}, "/layers.1/second");
+    model_.output("y");
+    model_.save(folder_.path() / "model.onnx");
+    fs::create_directories(folder_.path() / "data");
+    for (unsigned s = 0; s < 3; ++s) {
+      std::vector<NamedTensor> named{{"x", inputs_[s].view()}};
+      write_safetensors(folder_.path() / "data" / ("s" + std::to_string(s) + ".safetensors"), named);
+    }
+  }
+
+  static Tensor sample(unsigned seed) {
+    const std::vector<float> hidden = test::noise(kRows * 6, seed);
+    const std::vector<float> mixing = test::noise(6 * kDepth, 99);
+    const std::vector<float> own = test::noise(kRows * kDepth, seed + 50, 0.1F);
+    std::vector<float> x(own);
+    for (std::size_t r = 0; r < kRows; ++r) {
+      for (std::size_t k = 0; k < kDepth; ++k) {
+        for (std::size_t h = 0; h < 6; ++h) x[r * kDepth + k] += hidden[r * 6 + h] * mixing[h * kDepth + k];
+        if (k == 5) x[r * kDepth + k] *= 30;
+      }
+    }
+    return test::floats_of({kRows, kDepth}, x);
+  }
+
+  // Distance of the quantized model's output from the model's own, on the samples.
+  double distance(const std::string& format, const std::string& algorithm, double smooth = 0,
+                  int threads = 2) {
+    QuantizeOptions options;
+    options.model = folder_.path() / "model.onnx";
+    options.data = folder_.path() / "data";
+    options.format = format;
+    options.algorithm = algorithm;
+    options.smooth = smooth;
+    options.threads = threads;
+    options.out = folder_.path() / (format + algorithm + std::to_string(smooth) + std::to_string(threads));
+    (void)quantize_model(options);
+    last_ = options.out;
+    double sum = 0;
+    for (const Tensor& x : inputs_) {
+      const auto run = [&](const fs::path& file) {
+        return test::values_of(test::run_model(test::read_file(file), file, {{"x", x}}, {"y"}).at("y"));
+      };
+      const auto a = run(options.model);
+      const auto b = run(options.out / "model.onnx");
+      for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(static_cast<double>(a[i]) - b[i], 2);
+    }
+    return sum;
+  }
+
+  test::TemporaryFolder folder_;
+  HandMadeModel model_;
+  std::vector<Tensor> inputs_ = [] {
+    std::vector<Tensor> inputs;
+    for (unsigned s = 0; s < 3; ++s) inputs.push_back(sample(20 + s));
+    return inputs;
+  }();
+  fs::path last_;
+};
+
+TEST_F(Calibrated, GptqIsNearerThanRounding) {
+  EXPECT_LT(distance("int4:32", "gptq"), 0.5 * distance("int4:32", "nearest"));
+}
+
+TEST_F(Calibrated, LeastSquaresIsNoFartherThanRounding) {
+  EXPECT_LT(distance("int4:64", "least-squares"), distance("int4:64", "nearest"));
+}
+
+TEST_F(Calibrated, SmoothingHelpsWhereAChannelIsFarLarger) {
+  const double plain = distance("int8-dynamic", "nearest");
+  EXPECT_LT(distance("int8-dynamic", "nearest", 0.5), 0.6 * plain);
+  EXPECT_LT(distance("int8-dynamic", "nearest", kSmoothAuto), 0.6 * plain);
+  const double fixed = distance("int8-static", "nearest");
+  EXPECT_LT(distance("int8-static", "nearest", kSmoothAuto), 0.6 * fixed);
+}
+
+TEST_F(Calibrated, GivesTheSameFilesForAnyNumberOfThreads) {
+  for (const auto& [format, algorithm, smooth] : std::vector<std::tuple<std::string, std::string, double>>{
+           {"int4:32", "gptq", 0}, {"int8", "least-squares", 0}, {"int8-static", "gptq", kSmoothAuto}}) {
+    (void)distance(format, algorithm, smooth, 1);
+    const std::string one = test::read_file(last_ / "model.onnx_data");
+    (void)distance(format, algorithm, smooth, 3);
+    EXPECT_EQ(one, test::read_file(last_ / "model.onnx_data")) << format << " " << algorithm;
+  }
+}
+
+TEST(Smoothing, FactorsAreTheFormula) {
+  const WeightLayout layout{1, 2, 3, DepthAxis::strided};
+  const std::vector<float> weight{1, -4, 0, 0, 0.5F, 0.25F};
+  const std::vector<float> largest{16, 2, 8};
+  const auto factors = smoothing_factors(largest, layout, weight, 0.5);
+  EXPECT_FLOAT_EQ(factors[0], 2.0F);  // sqrt(16 / 4)
+  EXPECT_FLOAT_EQ(factors[1], 1.0F);  // no weight
+  EXPECT_FLOAT_EQ(factors[2], 4.0F);  // sqrt(8 / 0.5)
+}
+
+}  // namespace
+}  // namespace qvl

@@ -1,0 +1,223 @@
+// Quantized model folders: what is in them, and that the engine answers from them.
+#include <gtest/gtest.h>
+
+#include "core/json_text.h"
+#include "exporter/manifest.h"
+#include "quant/quant_plan.h"
+#include "qvl/engine.h"
+#include "qvl/quantize.h"
+#include "support/test_data.h"
+
+namespace qvl {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The smallest checkpoint, exported once.
+class QuantizedFolder : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new test::TemporaryFolder;
+    ExportOptions options;
+    options.checkpoint = test::data("checkpoints/tiny-tied");
+    options.out = folder_->path() / "plain";
+    options.image_width_pixels = options.image_height_pixels = 56;
+    (void)export_checkpoint(options);
+  }
+  static void TearDownTestSuite() {
+    delete folder_;
+    folder_ = nullptr;
+  }
+
+  static fs::path plain() { return folder_->path() / "plain"; }
+  static QuantizeOptions options(const std::string& name) {
+    QuantizeOptions options;
+    options.model = plain();
+    options.out = folder_->path() / name;
+    return options;
+  }
+  static std::string write_plan(const std::string& name, const std::string& text) {
+    test::write_file(folder_->path() / name, text);
+    return (folder_->path() / name).string();
+  }
+  // Every file with its bytes.
+  static std::map<std::string, std::string> files_of(const fs::path& folder) {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(folder))
+      files[entry.path().filename().string()] = test::read_file(entry.path());
+    return files;
+  }
+  static std::vector<std::int64_t> answer(const fs::path& folder) {
+    EngineOptions engine;
+    engine.folder = folder;
+    engine.threads = 1;
+    Question question;
+    question.prompt = "What is it?";
+    question.pictures = {test::data("images/photo-84x28.png")};
+    question.max_new_tokens = 3;
+    return Engine(engine).ask(question).ids;
+  }
+  template <class Failure>
+  static std::string error_of(const QuantizeOptions& options) {
+    try {
+      (void)quantize_model(options);
+    } catch (const Failure& failure) {
+      EXPECT_FALSE(fs::exists(options.out)) << "something was left behind";
+      return failure.what();
+    }
+    return "no error";
+  }
+
+  static test::TemporaryFolder* folder_;
+};
+test::TemporaryFolder* QuantizedFolder::folder_ = nullptr;
+
+TEST_F(QuantizedFolder, AnswersAsBefore) {
+  QuantizeOptions all = options("int8");
+  all.format = "int8:16";
+  all.embedding = "int8:16";
+  const QuantizeResult result = quantize_model(all);
+  ASSERT_EQ(result.files.size(), 3U);
+  for (const QuantizedFile& file : result.files) {
+    EXPECT_EQ(file.quantized, file.units);
+    EXPECT_LT(file.bytes_after, file.bytes_before);
+  }
+  EXPECT_EQ(answer(all.out), answer(plain()));
+}
+
+TEST_F(QuantizedFolder, ManifestTellsFormatsAndErrors) {
+  QuantizeOptions some = options("some");
+  some.plan =
+      write_plan("some.json", R"({"format": 1, "units": [{"name": "/model/layers.*", "format": "int4:16"},
+      {"name": "*o_proj*", "format": "keep"}, {"name": "*down_proj*", "format": "int8"}]})");
+  (void)quantize_model(some);
+  const Manifest manifest = read_manifest(some.out);
+  EXPECT_EQ(QuantPlan::parse(manifest.plan, "manifest").entries.size(), 3U);
+  std::map<std::string, TensorReport> tensors;
+  for (const ManifestArtifact& artifact : manifest.artifacts) {
+    if (artifact.artifact != Artifact::text) continue;
+    for (const TensorReport& tensor : artifact.tensors) tensors[tensor.name] = tensor;
+  }
+  const auto quantization = [&](const std::string& name) { return tensors.at(name).quantization; };
+  EXPECT_FALSE(quantization("model.layers.0.self_attn.o_proj.weight"));
+  EXPECT_EQ(quantization("model.layers.1.mlp.down_proj.weight.quantized")->format, "int8");
+  const auto q = quantization("model.layers.0.self_attn.q_proj.weight.quantized");
+  EXPECT_EQ(q->format, "int4:16");
+  EXPECT_GT(q->relative_error, 0.02);
+  EXPECT_LT(q->relative_error, 0.2);
+  EXPECT_FALSE(tensors.contains("model.layers.0.self_attn.q_proj.weight"));
+}
+
+TEST_F(QuantizedFolder, TiedTableAndHeadAreStoredOnce) {
+  QuantizeOptions both = options("both");
+  both.format = "int4:32";
+  both.units = "*lm_head*";
+  both.embedding = "int4:32";
+  (void)quantize_model(both);
+  QuantizeOptions head = options("head");
+  head.format = "int4:32";
+  head.units = "*lm_head*";
+  (void)quantize_model(head);
+  const auto data_bytes = [](const fs::path& folder) {
+    for (const ManifestArtifact& artifact : read_manifest(folder).artifacts) {
+      if (artifact.artifact == Artifact::text) return artifact.data_bytes;
+    }
+    return std::uint64_t{0};
+  };
+  const Json config = read_json_file(plain() / "config.json");
+  const std::uint64_t table = config.at("text_config").at("vocab_size").get<std::uint64_t>() *
+                              config.at("text_config").at("hidden_size").get<std::uint64_t>();
+  // Without the f16 table, and with one set of 4-bit numbers and scales instead.
+  EXPECT_LT(data_bytes(both.out), data_bytes(plain()) - 2 * table + table / 2 + table / 32 * 2 + 3 * 4096);
+  EXPECT_GT(data_bytes(head.out), data_bytes(plain()));  // the table stays for the embedding
+  (void)answer(both.out);
+}
+
+TEST_F(QuantizedFolder, TextArtifactsShareTheirData) {
+  QuantizeOptions all = options("linked");
+  all.format = "int4:32";
+  (void)quantize_model(all);
+  const Manifest manifest = read_manifest(all.out);
+  std::vector<std::string> data;
+  for (const ManifestArtifact& artifact : manifest.artifacts) {
+    if (artifact.artifact != Artifact::vision) data.push_back(artifact.data_file);
+  }
+  ASSERT_EQ(data.size(), 2U);
+  EXPECT_TRUE(fs::equivalent(all.out / data[0], all.out / data[1]));
+}
+
+TEST_F(QuantizedFolder, IsTheSameForAnyNumberOfThreadsAndAnotherForAnotherPlan) {
+  QuantizeOptions one = options("one");
+  one.format = "int4:32";
+  one.threads = 1;
+  (void)quantize_model(one);
+  QuantizeOptions five = options("five");
+  five.format = "int4:32";
+  five.threads = 5;
+  (void)quantize_model(five);
+  const auto files = files_of(one.out);
+  EXPECT_EQ(files, files_of(five.out));
+  QuantizeOptions level = options("level");
+  level.format = "int4:32";
+  level.accuracy_level = 4;
+  (void)quantize_model(level);
+  for (const auto& [name, bytes] : files_of(level.out)) {
+    if (name.ends_with(".onnx")) {
+      EXPECT_NE(bytes, files.at(name)) << name;
+    }
+  }
+}
+
+TEST_F(QuantizedFolder, RefusesWhatDoesNotFit) {
+  QuantizeOptions bad = options("bad");
+  EXPECT_NE(error_of<UsageError>(bad).find("name a plan, or a format"), std::string::npos);
+  bad.format = "int5:32";
+  EXPECT_NE(error_of<UsageError>(bad).find("no format \"int5:32\""), std::string::npos);
+  bad.format = "int8-static";
+  EXPECT_NE(error_of<UsageError>(bad).find("--data is missing"), std::string::npos);
+  bad.format.clear();
+  bad.plan = write_plan("other.json", R"({"format": 1, "model": "other.onnx", "model_sha256":
+      "0000000000000000000000000000000000000000000000000000000000000000", "units": [{"name": "*", "format": "int8"}]})");
+  EXPECT_NE(error_of<InputError>(bad).find("the plan is for another model"), std::string::npos);
+  bad.plan = write_plan("strange.json", R"({"format": 1, "units": [{"name": "/nobody", "format": "int8"}]})");
+  EXPECT_NE(error_of<InputError>(bad).find("1 of 1 entries of the plan name no unit"), std::string::npos);
+  bad.plan.clear();
+  bad.embedding = "int4:128";  // rows of this small table are shorter
+  EXPECT_NE(error_of<InputError>(bad).find("do not divide"), std::string::npos);
+  bad.embedding.clear();
+  bad.format = "int8";
+  bad.out = plain();
+  EXPECT_THROW((void)quantize_model(bad), UsageError);
+  EXPECT_TRUE(fs::exists(plain() / kManifestName));
+}
+
+TEST_F(QuantizedFolder, IsReplacedOnlyWhenForced) {
+  QuantizeOptions twice = options("twice");
+  twice.format = "int8";
+  (void)quantize_model(twice);
+  const auto before = files_of(twice.out);
+  twice.format = "int4:32";
+  EXPECT_THROW((void)quantize_model(twice), InputError);
+  EXPECT_EQ(files_of(twice.out), before);
+  twice.force = true;
+  (void)quantize_model(twice);
+  EXPECT_NE(files_of(twice.out), before);
+  // And is not quantized again.
+  QuantizeOptions again = options("again");
+  again.model = twice.out;
+  again.format = "int8";
+  EXPECT_NE(error_of<InputError>(again).find("is quantized already"), std::string::npos);
+}
+
+TEST_F(QuantizedFolder, AnInterruptedRunLeavesNothing) {
+  QuantizeOptions stopped = options("stopped");
+  stopped.format = "int8";
+  CancelToken cancel;
+  cancel.cancel();
+  stopped.cancel = &cancel;
+  EXPECT_THROW((void)quantize_model(stopped), Interrupted);
+  EXPECT_FALSE(fs::exists(stopped.out));
+}
+
+}  // namespace
+}  // namespace qvl
