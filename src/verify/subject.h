@@ -33,13 +33,14 @@ struct FolderConfigs {
 
 struct SubjectArtifact {
   ManifestArtifact manifest;
-  bool whole = false;                  // both files are there, as long as the manifest says
-  std::unique_ptr<ModelProbe> probe;   // null when the graph cannot be read
-  bool agrees = false;                 // the manifest's list of tensors is the graph's
-  std::unique_ptr<OnnxModel> rebuilt;  // the graph built anew; null unless the folder's is that graph
-  DType dtype = DType::f32;            // of a text artifact's logits and image_embeds
-  DType mask_dtype = DType::i64;       // of a text artifact
-  bool runnable = false;               // whole, and a valid graph with the contract's inputs and outputs
+  bool whole = false;                 // both files are there, as long as the manifest says
+  std::unique_ptr<ModelProbe> probe;  // null when the graph cannot be read
+  bool agrees = false;                // the manifest's list of tensors is the graph's
+  std::unique_ptr<OnnxModel>
+      rebuilt;  // the graph built anew; null unless the folder's is that graph, or a quantized one
+  DType dtype = DType::f32;       // of a text artifact's logits and image_embeds
+  DType mask_dtype = DType::i64;  // of a text artifact
+  bool runnable = false;          // whole, and a valid graph with the contract's inputs and outputs
 };
 
 struct Subject {

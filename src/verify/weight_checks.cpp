@@ -7,6 +7,7 @@
 #include "core/parallel.h"
 #include "exporter/artifact_names.h"
 #include "exporter/fingerprint.h"
+#include "verify/quantized_compare.h"
 #include "verify/weight_compare.h"
 
 namespace qvl {
@@ -28,6 +29,14 @@ std::string obstacle(const SubjectArtifact& artifact) {
   return "";
 }
 
+std::string joined(std::span<const std::string> problems) {
+  const auto shown = problems.first(std::min(problems.size(), kMostProblemsShown));
+  std::string text = fmt::format("{}", fmt::join(shown, "; "));
+  if (problems.size() > shown.size())
+    text += fmt::format("; and {} more tensors", problems.size() - shown.size());
+  return text;
+}
+
 Check compare(const Subject& subject, const SubjectArtifact& artifact, const std::vector<WeightTask>& tasks,
               const std::string& stage, bool stop_at_first, const std::string& good) {
   SharedProgress progress(subject.options.progress);
@@ -45,11 +54,7 @@ Check compare(const Subject& subject, const SubjectArtifact& artifact, const std
   progress.end();
   Check check = passed(good);
   if (!comparison.problems.empty()) {
-    const auto shown =
-        std::span(comparison.problems).first(std::min(comparison.problems.size(), kMostProblemsShown));
-    check = failed(fmt::format("{}", fmt::join(shown, "; ")));
-    if (comparison.problems.size() > shown.size())
-      check.detail += fmt::format("; and {} more tensors", comparison.problems.size() - shown.size());
+    check = failed(joined(comparison.problems));
   }
   check.tensors = comparison.tensors;
   check.bytes = comparison.bytes;
@@ -69,8 +74,8 @@ bool is_twin(const Subject& subject, const SubjectArtifact& a, const SubjectArti
          !error && std::ranges::equal(a.manifest.tensors, b.manifest.tensors, same);
 }
 
-// Every tensor that the checkpoint's model has in this artifact. Throws InputError when the manifest lacks
-// one.
+// Every tensor that the checkpoint's model has in this artifact as it is. Throws InputError when the manifest
+// lacks one.
 std::vector<WeightTask> tasks_of(const SubjectArtifact& artifact, const TensorTable& table) {
   const TensorPart part =
       artifact.manifest.artifact == Artifact::vision ? TensorPart::vision : TensorPart::text;
@@ -78,12 +83,25 @@ std::vector<WeightTask> tasks_of(const SubjectArtifact& artifact, const TensorTa
   for (const TensorRow& row : table.rows()) {
     if (row.part != part) continue;
     const TensorReport* report = report_of(artifact.manifest, row.name);
+    if (report == nullptr && !quantized_tasks(artifact.manifest, row, artifact.dtype).empty()) continue;
     if (report == nullptr) throw InputError(fmt::format("it has no tensor {}", row.name));
     // Not believed of the manifest: a square weight would pass in either layout.
     if (report->transform != row.transform) {
       throw InputError(fmt::format("the manifest states another transform of {} than the model's", row.name));
     }
     tasks.push_back({report, nullptr});
+  }
+  return tasks;
+}
+
+std::vector<QuantizedTask> quantized_tasks_of(const SubjectArtifact& artifact, const TensorTable& table) {
+  const TensorPart part =
+      artifact.manifest.artifact == Artifact::vision ? TensorPart::vision : TensorPart::text;
+  std::vector<QuantizedTask> tasks;
+  for (const TensorRow& row : table.rows()) {
+    if (row.part != part) continue;
+    const auto own = quantized_tasks(artifact.manifest, row, artifact.dtype);
+    tasks.insert(tasks.end(), own.begin(), own.end());
   }
   return tasks;
 }
@@ -116,11 +134,31 @@ class WeightCheck {
     Check check = compare(subject_, artifact, tasks_of(artifact, table),
                           "weights of " + name(artifact.manifest.artifact), !same_,
                           "every tensor is the checkpoint's after the stated conversion, bit for bit");
+    const std::vector<QuantizedTask> quantized = quantized_tasks_of(artifact, table);
+    if (check.status == CheckStatus::passed && !quantized.empty())
+      check = with_quantized(artifact, quantized, check);
     done_.push_back({&artifact, check});
     return check;
   }
 
  private:
+  [[nodiscard]] Check with_quantized(const SubjectArtifact& artifact, std::span<const QuantizedTask> tasks,
+                                     const Check& others) const {
+    SharedProgress progress(subject_.options.progress);
+    std::uint64_t bytes = 0;
+    for (const QuantizedTask& task : tasks) bytes += task.levels->size_bytes;
+    progress.begin("quantized weights of " + name(artifact.manifest.artifact), bytes);
+    const WeightComparison found =
+        compare_quantized(subject_.place(artifact.manifest.data_file), tasks, *subject_.checkpoint,
+                          {subject_.options.threads, false, subject_.options.cancel, &progress});
+    progress.end();
+    Check check = passed("every tensor is the checkpoint's, converted or rounded as stated");
+    if (!found.problems.empty()) check = failed(joined(found.problems));
+    check.tensors = others.tensors.value_or(0) + found.tensors;
+    check.bytes = others.bytes.value_or(0) + found.bytes;
+    return check;
+  }
+
   struct Done {
     const SubjectArtifact* artifact;
     Check check;
