@@ -15,8 +15,9 @@ namespace qvl {
 
 struct EvaluateProgress {
   std::string folder;
-  std::int64_t done = 0;  // questions
-  std::int64_t questions = 0;
+  std::string stage;      // "pictures", then "questions"
+  std::int64_t done = 0;  // of the stage
+  std::int64_t total = 0;
 };
 
 struct EvaluateOptions {
@@ -26,38 +27,43 @@ struct EvaluateOptions {
   std::filesystem::path data;       // a JSONL file of chats with answers, or with boxes
   int samples = 0;                  // the first so many; 0: all
   bool answers = true;              // also generate: exact answers and seconds; false: kl and top1 only
-  std::string provider = "cpu";
-  int threads = 0;
+  std::int64_t max_new_tokens = 0;  // of an answer; 0: as Question
+  std::string provider = "cpu";     // "cpu" or "cuda"
+  int threads = 0;                  // 0: one per processor
   std::function<void(const EvaluateProgress&)> on_progress;  // may be empty
   const CancelToken* cancel = nullptr;                       // may be null; must outlive the call
 };
 
 struct EvaluatedFolder {
   std::filesystem::path folder;
-  std::uint64_t bytes = 0;     // graphs and data files, hard links once
-  std::int64_t questions = 0;  // with a known answer
-  std::int64_t exact = 0;      // of them answered exactly (boxes: every label there with IoU of 0.5 or more)
-  std::int64_t same = 0;       // questions answered with the reference folder's very tokens
+  std::uint64_t bytes = 0;  // graphs and data files, hard links once
+  // Without answers, none of these.
+  std::optional<std::int64_t> exact;  // known answers given exactly (boxes: each label with an IoU of 0.5)
+  std::optional<std::int64_t> same;   // questions answered with the reference's very tokens; not of itself
+  std::optional<double> seconds_per_answer;  // median; pictures and generation, without loading
+  std::optional<double> seconds_per_answer_mean;
   // Against the reference folder, teacher-forced at the positions that predict the answer's tokens and its
   // end token; none for the reference itself.
-  std::optional<double> kl;  // nats, mean
-  std::optional<double> kl_stderr;
+  std::optional<double> kl;         // nats, mean
+  std::optional<double> kl_stderr;  // of the mean
   std::optional<double> kl_median;
   std::optional<double> kl_p99;
   std::optional<double> top1;  // share of positions with the same most likely token
-  std::int64_t positions = 0;
-  double seconds_per_answer = 0;  // median over the questions; pictures and generation, without loading
-  double seconds_per_answer_mean = 0;
 };
 
 struct Evaluation {
-  std::string data;
+  std::string data;  // name of the file
   std::filesystem::path reference;
-  std::vector<EvaluatedFolder> folders;
+  std::int64_t questions = 0;            // asked
+  std::int64_t known = 0;                // of them with an answer or boxes
+  std::int64_t positions = 0;            // that kl and top1 are means of
+  std::vector<EvaluatedFolder> folders;  // as in the options; before them the reference, if it is not there
 };
 
-// Throws InputError for folders and data that cannot be used, and for folders of different tokenizers or
-// picture sizes, MachineError, Interrupted.
+// Runs one folder after the other, holding one model at a time, the features of all pictures, and the
+// reference's logits at the positions (256 MiB in memory, what is beyond in a temporary file). Throws
+// UsageError for wrong options, InputError for folders and data that cannot be used and for folders of
+// different tokenizers, vocabularies or picture sizes, MachineError, Interrupted.
 [[nodiscard]] QVL_API Evaluation evaluate_folders(const EvaluateOptions& options);
 
 }  // namespace qvl

@@ -4,6 +4,7 @@
 
 #include "qvl/engine.h"
 #include "qvl/error.h"
+#include "qvl/evaluate.h"
 #include "qvl/export.h"
 #include "qvl/progress.h"
 #include "qvl/sensitivity.h"

@@ -18,6 +18,7 @@ class ChecksFailed : public Error {
 void add_bench(CLI::App& app);
 // A subcommand of bench.
 void add_bench_sensitivity(CLI::App& bench);
+void add_evaluate(CLI::App& app);
 void add_export(CLI::App& app);
 void add_infer(CLI::App& app);
 void add_inspect(CLI::App& app);

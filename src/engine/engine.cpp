@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/chat_prompt.h"
+#include "engine/greedy_answer.h"
 #include "engine/model_folder.h"
 #include "engine/session_defaults.h"
 #include "engine/text_decoder.h"
@@ -18,8 +20,6 @@
 
 namespace qvl {
 namespace {
-
-constexpr std::int64_t kDefaultMaxNewTokens = 512;
 
 using Clock = std::chrono::steady_clock;
 
@@ -52,14 +52,12 @@ struct Engine::State {
              const CancelToken* cancel);
   std::vector<Tensor> encode_pictures(const Question& question, const CancelToken* cancel, StageTimes& ms);
   std::vector<std::int64_t> prompt_ids(const Question& question) const;
-  std::int64_t tokens_per_picture() const;
   SessionOptions session_options(const std::string& artifact) const;
   void load_decoder(bool with_pictures);
   void generate(std::int64_t limit, const std::function<void(std::string_view)>& on_text,
                 const CancelToken* cancel, Answer& answer);
 };
 
-// The prompt's tokens, with an image token for every merge block of every picture.
 std::vector<std::int64_t> Engine::State::prompt_ids(const Question& question) const {
   std::vector<ChatMessage> messages;
   if (question.system) messages.push_back({"system", {{ChatPart::Kind::text, *question.system}}});
@@ -68,17 +66,7 @@ std::vector<std::int64_t> Engine::State::prompt_ids(const Question& question) co
     user.parts.push_back({ChatPart::Kind::image, picture.string()});
   user.parts.push_back({ChatPart::Kind::text, question.prompt});
   messages.push_back(std::move(user));
-  std::vector<std::int64_t> per_picture;
-  if (!question.pictures.empty()) per_picture.assign(question.pictures.size(), tokens_per_picture());
-  return expand_image_tokens(tokenizer.encode(render_chat(messages)), per_picture,
-                             folder.config().image_token_id);
-}
-
-std::int64_t Engine::State::tokens_per_picture() const {
-  const PixelSize size = folder.picture_size();
-  const VisionConfig& model = folder.config().vision;
-  const std::int64_t block = model.patch_size * model.spatial_merge_size;
-  return size.height / block * (size.width / block);
+  return chat_prompt_ids(folder, tokenizer, messages);
 }
 
 std::vector<Tensor> Engine::State::encode_pictures(const Question& question, const CancelToken* cancel,
@@ -126,27 +114,17 @@ void Engine::State::load_decoder(bool with_pictures) {
 
 void Engine::State::generate(std::int64_t limit, const std::function<void(std::string_view)>& on_text,
                              const CancelToken* cancel, Answer& answer) {
-  const auto& eos = folder.generation().eos_token_ids;
   Detokenizer detokenizer(tokenizer, /*skip_special=*/true);
   const auto emit = [&](const std::string& piece) {
     answer.text += piece;
     if (on_text && !piece.empty()) on_text(piece);
   };
-  answer.stop = StopReason::length;
-  for (std::int64_t step = 0; step < limit; ++step) {
-    const auto start = Clock::now();
-    const std::vector<float> logits = decoder->next_logits(cancel);
-    if (step == 0) answer.ms.first_token = ms_since(start);
-    const std::int64_t id = std::max_element(logits.begin(), logits.end()) - logits.begin();
-    if (std::find(eos.begin(), eos.end(), id) != eos.end()) {
-      answer.stop = StopReason::eos;
-      break;
-    }
-    answer.ids.push_back(id);
-    emit(detokenizer.push(id));
-    decoder->append(id);
-  }
+  GreedyAnswer greedy = answer_greedily(*decoder, folder.generation().eos_token_ids, limit, cancel,
+                                        [&](std::int64_t id) { emit(detokenizer.push(id)); });
   emit(detokenizer.finish());
+  answer.ids = std::move(greedy.ids);
+  answer.stop = greedy.stop;
+  answer.ms.first_token = greedy.first_token_ms;
 }
 
 Answer Engine::State::ask(const Question& question, const std::function<void(std::string_view)>& on_text,
@@ -157,18 +135,10 @@ Answer Engine::State::ask(const Question& question, const std::function<void(std
   const std::vector<std::int64_t> ids = prompt_ids(question);
   answer.prompt_tokens = static_cast<std::int64_t>(ids.size());
   answer.image_tokens = std::ranges::count(ids, folder.config().image_token_id);
-  const TextConfig& text = folder.config().text;
-  if (answer.prompt_tokens >= text.max_position_embeddings) {
-    throw InputError(
-        fmt::format("the prompt has {} tokens, {} of them of pictures; the model takes fewer than {}",
-                    answer.prompt_tokens, answer.image_tokens, text.max_position_embeddings));
-  }
-  std::int64_t limit = question.max_new_tokens;
-  if (limit <= 0) limit = folder.generation().max_new_tokens.value_or(kDefaultMaxNewTokens);
-  limit = std::min(limit, text.max_position_embeddings - answer.prompt_tokens);
+  const std::int64_t limit = answer_limit(folder, ids, question.max_new_tokens);
   const std::vector<Tensor> features = encode_pictures(question, cancel, answer.ms);
   load_decoder(!question.pictures.empty());
-  decoder->begin(ids, features, folder.config().image_token_id, text.hidden_size);
+  decoder->begin(ids, features, folder.config().image_token_id, folder.config().text.hidden_size);
   generate(limit, on_text, cancel, answer);
   if (!options.keep_loaded) decoder.reset();
   answer.ms.total = ms_since(start);

@@ -84,7 +84,15 @@ void TextDecoder::append_embedding(std::span<const float> row) {
 }
 
 std::vector<float> TextDecoder::next_logits(const CancelToken* cancel) const {
+  const Tensor last = logits_from(static_cast<std::int64_t>(ids_.size()) - 1, cancel);
+  const std::span<const float> values = last.as<float>();
+  return {values.begin(), values.end()};
+}
+
+Tensor TextDecoder::logits_from(std::int64_t first, const CancelToken* cancel) const {
   const auto length = static_cast<std::int64_t>(ids_.size());
+  if (first < 0 || first >= length)
+    throw UsageError(fmt::format("logits from position {} of a sequence of {} tokens", first, length));
   Tensor mask(mask_dtype_, {1, length});
   for (std::size_t i = 0; i < ids_.size(); ++i) {
     if (mask_dtype_ == DType::i64) {
@@ -103,17 +111,16 @@ std::vector<float> TextDecoder::next_logits(const CancelToken* cancel) const {
     throw InputError(fmt::format("{} gives logits {} {}; F16 or F32 [1, {}, vocab] is expected",
                                  session_.path().string(), name(logits.dtype()), to_string(shape), length));
   }
-  std::vector<float> last(static_cast<std::size_t>(shape[2]));
-  const std::size_t row_bytes = last.size() * size_bytes(logits.dtype());
-  convert(logits.dtype(), logits.bytes().last(row_bytes), DType::f32,
-          std::as_writable_bytes(std::span(last)));
-  if (!std::ranges::all_of(last, [](float x) { return std::isfinite(x); })) {
+  Tensor rows(DType::f32, {length - first, shape[2]});
+  const std::size_t bytes = static_cast<std::size_t>(rows.count()) * size_bytes(logits.dtype());
+  convert(logits.dtype(), logits.bytes().last(bytes), DType::f32, rows.bytes());
+  if (!std::ranges::all_of(rows.as<float>(), [](float x) { return std::isfinite(x); })) {
     throw InputError(fmt::format(
         "{} gives logits that are not finite after {} tokens; the weights are broken, or too large "
         "for f16 (then export with --text-dtype f32)",
         session_.path().string(), length));
   }
-  return last;
+  return rows;
 }
 
 }  // namespace qvl

@@ -27,6 +27,9 @@ class TextDecoder {
   // Logits of the token that follows the sequence: f32 [vocab]. Throws InputError when the model gives
   // something else, or no finite numbers.
   [[nodiscard]] std::vector<float> next_logits(const CancelToken* cancel) const;
+  // Of all tokens that follow a position from `first` (0: the sequence's first token) to the last, in one
+  // pass: f32 [positions, vocab]. Throws as next_logits; UsageError for a position that is not there.
+  [[nodiscard]] Tensor logits_from(std::int64_t first, const CancelToken* cancel) const;
 
  private:
   void append_embedding(std::span<const float> row);

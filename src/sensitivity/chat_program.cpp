@@ -6,6 +6,7 @@
 
 #include "core/convert.h"
 #include "core/sha256.h"
+#include "engine/chat_prompt.h"
 #include "engine/model_folder.h"
 #include "engine/vision_encoder.h"
 #include "image/decode.h"
@@ -14,7 +15,6 @@
 #include "qwen25vl/prompt_layout.h"
 #include "sensitivity/chat_samples.h"
 #include "sensitivity/program.h"
-#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace qvl {
@@ -41,7 +41,6 @@ class ChatProgram {
   void add_parts();
   void add_sample(std::size_t chat);
   std::size_t picture_item(const std::filesystem::path& picture);
-  std::vector<std::int64_t> prompt_ids(std::size_t chat) const;
   void write_inputs(std::size_t sample);
   Values join(std::size_t index, std::span<const HeldTensor> features) const;
   bool extend(std::size_t sample, std::int64_t token);
@@ -79,18 +78,6 @@ void ChatProgram::add_parts() {
   program_->model_name += folder_.artifact(text).filename().string();
   program_->items.resize(program_->parts.size());
   program_->has_logits = true;
-}
-
-std::vector<std::int64_t> ChatProgram::prompt_ids(std::size_t chat) const {
-  std::vector<std::int64_t> per_picture;
-  if (!chats_.pictures(chat).empty()) {
-    const PixelSize size = folder_.picture_size();
-    const std::int64_t block =
-        folder_.config().vision.patch_size * folder_.config().vision.spatial_merge_size;
-    per_picture.assign(chats_.pictures(chat).size(), size.height / block * (size.width / block));
-  }
-  return expand_image_tokens(tokenizer_.encode(render_chat(chats_.messages(chat))), per_picture,
-                             folder_.config().image_token_id);
 }
 
 std::size_t ChatProgram::picture_item(const std::filesystem::path& picture) {
@@ -139,7 +126,7 @@ void ChatProgram::add_sample(std::size_t chat) {
   sample.name = chats_.name(chat);
   sample.sha256 = chats_.sha256(chat);
   for (const auto& picture : chats_.pictures(chat)) sample.pictures.push_back(picture_item(picture));
-  std::vector<std::int64_t> ids = prompt_ids(chat);
+  std::vector<std::int64_t> ids = chat_prompt_ids(folder_, tokenizer_, chats_.messages(chat));
   const auto first = static_cast<std::int64_t>(ids.size()) - 1;
   if (const auto answer = chats_.answer(chat)) {
     sample.answer.tokens = tokenizer_.encode(*answer);

@@ -43,6 +43,7 @@ ChatSample parse_line(std::string_view text, std::string_view source, std::size_
   if (!row.contains("messages")) throw InputError(where + ": messages is missing");
   ChatSample sample;
   sample.line = line;
+  sample.row = text;
   sample.messages = parse_messages(text, where);
   if (sample.messages.empty())
     throw InputError(where + ": messages has no message; one at least is expected");
@@ -118,6 +119,8 @@ ChatSamples::ChatSamples(const fs::path& file, std::size_t limit)
 std::string ChatSamples::name(std::size_t index) const {
   return fmt::format("{}:{}", file_name_, samples_.at(index).line);
 }
+
+const std::string& ChatSamples::row(std::size_t index) const { return samples_.at(index).row; }
 
 const std::vector<ChatMessage>& ChatSamples::messages(std::size_t index) const {
   return samples_.at(index).messages;

@@ -13,9 +13,10 @@
 namespace qvl {
 
 // One line: {"messages": […], "answer": "…"}. `messages` are what parse_messages reads; `answer`, the text
-// that the model should give, may be missing or null. Other keys are ignored.
+// that the model should give, may be missing or null. Other keys are not looked at.
 struct ChatSample {
   std::size_t line = 0;               // counted from 1
+  std::string row;                    // the line itself, for readers of other keys
   std::vector<ChatMessage> messages;  // at least one
   std::optional<std::string> answer;
 };
@@ -36,6 +37,7 @@ class ChatSamples {
   [[nodiscard]] std::size_t size() const noexcept { return samples_.size(); }
   // "calibration.jsonl:3"
   [[nodiscard]] std::string name(std::size_t index) const;
+  [[nodiscard]] const std::string& row(std::size_t index) const;
   [[nodiscard]] const std::vector<ChatMessage>& messages(std::size_t index) const;
   // Absolute paths, in the order of the chat's image parts.
   [[nodiscard]] const std::vector<std::filesystem::path>& pictures(std::size_t index) const;

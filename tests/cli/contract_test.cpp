@@ -31,7 +31,7 @@ std::string picture() { return test::demo_checkpoint().parent_path() / "pictures
 
 TEST(Cli, EveryCommandHasHelpWithAnExample) {
   for (const std::string command : {"export", "run", "inspect", "infer", "tokenize", "render-chat",
-                                    "preprocess", "synth", "verify", "bench"}) {
+                                    "preprocess", "synth", "verify", "evaluate", "bench"}) {
     const auto result = qvl({command, "--help"});
     EXPECT_EQ(result.exit_code, 0) << command;
     EXPECT_NE(result.out.find("Example:\n  qvl " + command), std::string::npos) << result.out;
@@ -53,6 +53,9 @@ TEST(Cli, WrongUsageIsTwo) {
            {"run", "x"},
            {"run", "x", "--prompt", "y", "--max-new-tokens", "-1"},
            {"run", "x", "--prompt", "y", "--provider", "tpu"},
+           {"evaluate", "x"},
+           {"evaluate", "--data", "x"},
+           {"evaluate", "x", "--data", "y", "--samples", "-1"},
            {"tokenize", "x", "--decode"},
            {"tokenize", "x", "y", "--jsonl"},
            {"preprocess", "x", "y"},

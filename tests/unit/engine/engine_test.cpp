@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "engine/text_decoder.h"
 #include "qvl/export.h"
@@ -104,6 +106,26 @@ TEST(Engine, IsInterrupted) {
   CancelToken cancel;
   cancel.cancel();
   EXPECT_THROW(engine.ask(small_question(), {}, &cancel), Interrupted);
+}
+
+// Rows of one pass are those of a pass for each beginning of the sequence, up to rounding.
+TEST(TextDecoder, GivesTheLogitsOfSeveralPlaces) {
+  TextDecoder decoder(folder() / "shapes_vl_text_fp16.onnx", SessionOptions{});
+  const std::vector<std::int64_t> ids{287, 288, 415, 284, 13};
+  decoder.begin(ids, {}, 771, 192);
+  const Tensor rows = decoder.logits_from(2, nullptr);
+  ASSERT_EQ(rows.shape().front(), 3);
+  const auto width = static_cast<std::size_t>(rows.shape().back());
+  for (std::size_t i = 0; i < 3; ++i) {
+    decoder.begin(std::span(ids).first(3 + i), {}, 771, 192);
+    const std::vector<float> expected = decoder.next_logits(nullptr);
+    ASSERT_EQ(expected.size(), width);
+    const float most = std::abs(*std::ranges::max_element(expected));
+    for (std::size_t v = 0; v < width; ++v)
+      ASSERT_NEAR(rows.as<float>()[i * width + v], expected[v], 0.01F * most) << i << " " << v;
+  }
+  EXPECT_THROW((void)decoder.logits_from(-1, nullptr), UsageError);
+  EXPECT_THROW((void)decoder.logits_from(5, nullptr), UsageError);
 }
 
 // A vision artifact of another model gives rows of another width.

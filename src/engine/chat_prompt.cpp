@@ -1,0 +1,50 @@
+#include "engine/chat_prompt.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "qvl/error.h"
+#include "qwen25vl/prompt_layout.h"
+
+namespace qvl {
+namespace {
+
+constexpr std::int64_t kDefaultMaxNewTokens = 512;
+
+std::int64_t tokens_per_picture(const ModelFolder& folder) {
+  const PixelSize size = folder.picture_size();
+  const VisionConfig& model = folder.config().vision;
+  const std::int64_t block = model.patch_size * model.spatial_merge_size;
+  return size.height / block * (size.width / block);
+}
+
+}  // namespace
+
+std::vector<std::int64_t> chat_prompt_ids(const ModelFolder& folder, const Tokenizer& tokenizer,
+                                          std::span<const ChatMessage> messages) {
+  std::size_t pictures = 0;
+  for (const ChatMessage& message : messages) {
+    for (const ChatPart& part : message.parts) pictures += part.kind == ChatPart::Kind::image ? 1U : 0U;
+  }
+  std::vector<std::int64_t> per_picture;
+  if (pictures > 0) per_picture.assign(pictures, tokens_per_picture(folder));
+  return expand_image_tokens(tokenizer.encode(render_chat(messages)), per_picture,
+                             folder.config().image_token_id);
+}
+
+std::int64_t answer_limit(const ModelFolder& folder, std::span<const std::int64_t> prompt,
+                          std::int64_t max_new_tokens) {
+  const auto length = static_cast<std::int64_t>(prompt.size());
+  const std::int64_t most = folder.config().text.max_position_embeddings;
+  if (length >= most) {
+    throw InputError(
+        fmt::format("the prompt has {} tokens, {} of them of pictures; the model takes fewer than {}", length,
+                    std::ranges::count(prompt, folder.config().image_token_id), most));
+  }
+  const std::int64_t limit =
+      max_new_tokens > 0 ? max_new_tokens : folder.generation().max_new_tokens.value_or(kDefaultMaxNewTokens);
+  return std::min(limit, most - length);
+}
+
+}  // namespace qvl
