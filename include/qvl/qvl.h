@@ -7,6 +7,7 @@
 #include "qvl/evaluate.h"
 #include "qvl/export.h"
 #include "qvl/progress.h"
+#include "qvl/quantize.h"
 #include "qvl/sensitivity.h"
 #include "qvl/verify.h"
 #include "qvl/version.h"

@@ -1,4 +1,4 @@
-// How the operands of an attention lie and broadcast. Internal to this layer.
+// How the operands of an attention lie and broadcast.
 #pragma once
 
 #include <cstddef>

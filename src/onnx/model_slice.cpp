@@ -195,6 +195,10 @@ void SliceWriter::add_fused(const AttentionFusion& fusion) {
   zero_for_nan.set_name("zero_for_nan");
   zero_for_nan.set_type(onnx::AttributeProto::INT);
   zero_for_nan.set_i(fusion.zero_for_nan ? 1 : 0);
+  onnx::AttributeProto& steps = *node.add_attribute();
+  steps.set_name("steps");
+  steps.set_type(onnx::AttributeProto::INT);
+  steps.set_i(slice_.fuse_attention ? 0 : 1);
   given_.insert(last.outputs.front());
 }
 
@@ -210,6 +214,7 @@ void SliceWriter::add_node(std::size_t index) {
 
 void SliceWriter::plan_fusions() {
   for (AttentionFusion& fusion : find_attentions(graph_, slice_)) {
+    if (!slice_.fuse_attention && (fusion.scale != 1.0F || fusion.zero_for_nan)) continue;
     absorbed_.insert(fusion.absorbed.begin(), fusion.absorbed.end());
     fusions_.emplace(fusion.last, std::move(fusion));
   }
@@ -228,7 +233,7 @@ std::string SliceWriter::write() {
   out_->set_name("slice");
   for (const ModelSlice::Replacement& replacement : slice_.replacements)
     replacements_.emplace(replacement.node, &replacement);
-  if (slice_.fuse_attention) plan_fusions();
+  if (slice_.fuse_attention || slice_.block_attention) plan_fusions();
   add_ports();
   for (const std::size_t index : slice_.nodes) {
     if (absorbed_.contains(index)) continue;

@@ -37,6 +37,9 @@ struct ModelSlice {
   // Attentions that are plain MatMul, Softmax, MatMul become one node each, of the operator Attention in the
   // domain qvl (runtime/attention_operator.h).
   bool fuse_attention = false;
+  // The same with the bits of these steps (attribute `steps`), where there is neither a factor nor a choice
+  // for NaN between them.
+  bool block_attention = false;
 };
 
 }  // namespace qvl

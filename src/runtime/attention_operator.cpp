@@ -7,10 +7,12 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "core/attention.h"
 #include "qvl/error.h"
+#include "runtime/block_attention.h"
 #include "runtime/library.h"
 #include "runtime/ort_handle.h"
 
@@ -26,6 +28,7 @@ const OrtApi& api() { return RuntimeLibrary::get().api(); }
 struct Kernel {
   float scale = 1.0F;
   bool zero_for_nan = false;
+  std::optional<BlockAttention> steps;
 };
 
 // Exceptions must not pass through ONNX Runtime.
@@ -84,7 +87,10 @@ OrtStatusPtr ORT_API_CALL compute(void* kernel, OrtKernelContext* context) noexc
     check(api().KernelContext_GetOutput(context, 0, shape.data(), shape.size(), &value), kDoing);
     void* data = nullptr;
     check(api().GetTensorMutableData(value, &data), kDoing);
-    attention(inputs, {static_cast<float*>(data), static_cast<std::size_t>(element_count(shape).value())});
+    const std::span<float> out(static_cast<float*>(data),
+                               static_cast<std::size_t>(element_count(shape).value()));
+    if (attributes.steps && attributes.steps->run(*context, inputs, out)) return;
+    attention(inputs, out);
   });
 }
 
@@ -98,6 +104,10 @@ OrtStatusPtr ORT_API_CALL create(const OrtCustomOp*, const OrtApi*, const OrtKer
     check(api().KernelInfoGetAttribute_int64(info, "zero_for_nan", &zero_for_nan),
           "qvl.Attention needs the attribute zero_for_nan");
     made->zero_for_nan = zero_for_nan != 0;
+    std::int64_t steps = 0;
+    check(api().KernelInfoGetAttribute_int64(info, "steps", &steps),
+          "qvl.Attention needs the attribute steps");
+    if (steps != 0) made->steps.emplace(*info);
     *kernel = made.release();
   });
 }

@@ -37,6 +37,8 @@ void OrtRelease::operator()(OrtCUDAProviderOptionsV2* object) const noexcept {
   api().ReleaseCUDAProviderOptions(object);
 }
 void OrtRelease::operator()(OrtMemoryInfo* object) const noexcept { api().ReleaseMemoryInfo(object); }
+void OrtRelease::operator()(OrtOp* object) const noexcept { api().ReleaseOp(object); }
+void OrtRelease::operator()(OrtOpAttr* object) const noexcept { api().ReleaseOpAttr(object); }
 void OrtRelease::operator()(OrtRunOptions* object) const noexcept { api().ReleaseRunOptions(object); }
 void OrtRelease::operator()(OrtSession* object) const noexcept { api().ReleaseSession(object); }
 void OrtRelease::operator()(OrtSessionOptions* object) const noexcept { api().ReleaseSessionOptions(object); }

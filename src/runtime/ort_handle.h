@@ -7,6 +7,8 @@
 
 struct OrtCUDAProviderOptionsV2;
 struct OrtMemoryInfo;
+struct OrtOp;
+struct OrtOpAttr;
 struct OrtRunOptions;
 struct OrtSession;
 struct OrtSessionOptions;
@@ -20,6 +22,8 @@ namespace qvl {
 struct OrtRelease {
   void operator()(OrtCUDAProviderOptionsV2* object) const noexcept;
   void operator()(OrtMemoryInfo* object) const noexcept;
+  void operator()(OrtOp* object) const noexcept;
+  void operator()(OrtOpAttr* object) const noexcept;
   void operator()(OrtRunOptions* object) const noexcept;
   void operator()(OrtSession* object) const noexcept;
   void operator()(OrtSessionOptions* object) const noexcept;

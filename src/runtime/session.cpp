@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/denormals.h"
 #include "qvl/error.h"
 #include "runtime/cancel_watch.h"
 #include "runtime/element_type.h"
@@ -92,9 +93,11 @@ struct Session::State {
   OrtHandle<OrtMemoryInfo> host_memory;
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
+  bool denormals_as_zero = false;
 
   // Throws as Session does.
-  static std::shared_ptr<const State> of(OrtHandle<OrtSession> session, const std::filesystem::path& path);
+  static std::shared_ptr<const State> of(OrtHandle<OrtSession> session, const std::filesystem::path& path,
+                                         const SessionOptions& options);
   [[nodiscard]] std::string doing() const { return fmt::format("running the model {}", path.string()); }
   [[nodiscard]] const TensorInfo& find(const std::vector<TensorInfo>& infos, std::string_view side,
                                        const std::string& name) const;
@@ -159,6 +162,7 @@ void Session::State::execute(const BoundInputs& bound, const std::vector<const c
   const OrtHandle<OrtRunOptions> options(raw);
   OrtStatus* status = nullptr;
   {
+    const DenormalsAsZero as_zero(denormals_as_zero);
     const CancelWatch watch(cancel, [raw] { (void)message_of(api().RunOptionsSetTerminate(raw)); });
     status = api().Run(session.get(), raw, bound.names.data(), bound.values.data(), bound.values.size(),
                        names.data(), names.size(), values.data());
@@ -171,8 +175,10 @@ void Session::State::execute(const BoundInputs& bound, const std::vector<const c
 }
 
 std::shared_ptr<const Session::State> Session::State::of(OrtHandle<OrtSession> session,
-                                                         const std::filesystem::path& path) {
+                                                         const std::filesystem::path& path,
+                                                         const SessionOptions& options) {
   auto state = std::make_shared<State>();
+  state->denormals_as_zero = options.denormals_as_zero;
   state->path = path;
   state->session = std::move(session);
   state->inputs = describe(*state->session, ModelSide::inputs, path);
@@ -185,12 +191,16 @@ std::shared_ptr<const Session::State> Session::State::of(OrtHandle<OrtSession> s
 
 Session::Session(std::shared_ptr<const State> state) : state_(std::move(state)) {}
 
-Session::Session(const std::filesystem::path& model, const SessionOptions& options)
-    : state_(State::of(load_session(model, *make_session_options(options)), model)) {}
+Session::Session(const std::filesystem::path& model, const SessionOptions& options) {
+  // The first session of a process leaves the mode in the thread that makes it.
+  const DenormalsAsZero as_zero(options.denormals_as_zero);
+  state_ = State::of(load_session(model, *make_session_options(options)), model, options);
+}
 
 Session Session::from_bytes(std::string_view model, const std::filesystem::path& place,
                             const SessionOptions& options) {
-  return Session(State::of(load_session(model, place, *make_session_options(options)), place));
+  const DenormalsAsZero as_zero(options.denormals_as_zero);
+  return Session(State::of(load_session(model, place, *make_session_options(options)), place, options));
 }
 
 Session::~Session() = default;

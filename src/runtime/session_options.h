@@ -24,6 +24,9 @@ struct SessionOptions {
   bool memory_pattern =
       true;  // plan all of a run's memory in one block; off where shapes change with every run
   bool own_operators = false;  // the model may use those of domain "qvl" (runtime/attention_operator.h)
+  // Numbers below the least normal one are 0. Where ONNX Runtime's Softmax meets a mask, its exp gives such
+  // numbers, which changes nothing but takes most of its time.
+  bool denormals_as_zero = false;
   bool deterministic = false;  // only kernels whose result does not depend on timing
   // ONNX Runtime's own keys, e.g. {"session.disable_prepacking", "1"}. It ignores those it does not know.
   std::vector<std::pair<std::string, std::string>> config;

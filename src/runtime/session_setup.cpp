@@ -169,6 +169,9 @@ OrtHandle<OrtSessionOptions> make_session_options(const SessionOptions& options)
     check(api().AddSessionConfigEntry(raw, "session.use_env_allocators", "1"), doing);
   }
   if (options.own_operators) add_own_operators(*raw);
+  // For threads of the session; run() sees to the one that calls it.
+  if (options.denormals_as_zero)
+    check(api().AddSessionConfigEntry(raw, "session.set_denormal_as_zero", "1"), doing);
   if (!options.memory_pattern) check(api().DisableMemPattern(raw), doing);
   // Whatever the file is called, it is read as ONNX.
   check(api().AddSessionConfigEntry(raw, "session.load_model_format", "ONNX"), doing);

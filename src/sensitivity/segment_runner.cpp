@@ -17,6 +17,7 @@ SessionOptions replay_options() {
   options.shared_arena = true;
   options.memory_pattern = false;
   options.own_operators = true;
+  options.denormals_as_zero = true;  // half of what causal attention weighs would be such numbers
   options.config.emplace_back("session.disable_prepacking", "1");
   options.config.emplace_back("session.disable_quant_qdq", "1");  // rounding must stay what the graph says
   return options;
@@ -64,6 +65,7 @@ const Session& SegmentRunner::session(const std::string& key, const Work& work,
   slice.nodes = work.nodes;
   slice.outputs = work.outputs;
   slice.fuse_attention = fused_attention_;
+  slice.block_attention = true;
   for (const NamedTensor& operand : operands) slice.inputs.push_back({operand.name, operand.tensor.dtype});
   for (const std::size_t unit : work.units) {
     const std::string name = weight_name(unit);

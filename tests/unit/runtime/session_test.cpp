@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "core/half.h"
@@ -157,6 +158,27 @@ TEST(Session, OutputsOutliveTheSessionAndTheInputs) {
   EXPECT_EQ(outputs[1].as<float>()[1], -2.0F);
   EXPECT_EQ(outputs[2].as<float>()[1], 2.0F);
   EXPECT_EQ(unaligned_outputs[0].as<float>()[1], 2.0F);
+}
+
+// In the run only, whoever makes the session and whoever runs it.
+TEST(Session, TakesDenormalsForZeroWhereAsked) {
+  const Tensor least =
+      Tensor::of<float>(DType::f32, {1}, std::vector<float>{std::numeric_limits<float>::min()});
+  const Tensor half = Tensor::of<float>(DType::f32, {}, std::vector<float>{0.5F});
+  SessionOptions options;
+  options.denormals_as_zero = true;
+  const auto product = [&](const SessionOptions& with) {
+    return Session(model("made/scalar.onnx"), with)
+        .run({{"x", least.view()}, {"scale", half.view()}})[0]
+        .as<float>()[0];
+  };
+#if defined(__x86_64__) || defined(__aarch64__)
+  EXPECT_EQ(product(options), 0.0F);
+#endif
+  EXPECT_GT(product({}), 0.0F);
+  volatile float here = std::numeric_limits<float>::min();
+  here = here * 0.5F;
+  EXPECT_GT(here, 0.0F);
 }
 
 TEST(Session, WritesIntoBuffersOfTheCaller) {

@@ -85,6 +85,28 @@ class AttentionFusionTest : public testing::Test {
     }
   }
 
+  // As replays are made: the same bits as of the steps one by one.
+  static void expect_same_bits_in_blocks(const ModelGraph& graph, const std::vector<NamedTensor>& inputs) {
+    ModelSlice slice = whole(graph, false);
+    SessionOptions options;
+    options.threads = 1;
+    options.own_operators = true;
+    options.denormals_as_zero = true;
+    const auto plain = Session::from_bytes(graph.slice(slice), graph.path(), options).run(inputs);
+    slice.block_attention = true;
+    const auto with = Session::from_bytes(graph.slice(slice), graph.path(), options).run(inputs);
+    ASSERT_EQ(plain.size(), with.size());
+    for (std::size_t o = 0; o < plain.size(); ++o) {
+      ASSERT_EQ(plain[o].shape(), with[o].shape());
+      EXPECT_TRUE(std::ranges::equal(plain[o].bytes(), with[o].bytes())) << o;
+    }
+  }
+  [[nodiscard]] std::int64_t in_blocks(const ModelGraph& graph) const {
+    ModelSlice slice = whole(graph, false);
+    slice.block_attention = true;
+    return fused(graph, slice);
+  }
+
   const test::TemporaryFolder folder_;
 };
 
@@ -126,6 +148,55 @@ TEST_F(AttentionFusionTest, OperatorGivesWhatTheStepsGive) {
       expect_same(graph, inputs);
     }
   }
+}
+
+// 181 rows are one more than a block of 700 keys takes. The mask's rows close none, some and all keys.
+TEST_F(AttentionFusionTest, BlocksGiveTheBitsOfTheSteps) {
+  const Tensor q = noise({2, 3, 181, 8}, 1);
+  const Tensor k = noise({2, 1, 8, 700}, 2);
+  const Tensor v = noise({2, 1, 700, 6}, 3);
+  const ModelGraph graph = built([&](GraphBuilder& g) {
+    const Operands in = operands(g);
+    g.output(g.matmul(g.softmax(g.add(g.matmul(in.q, in.k), in.mask)), in.v), "out");
+  });
+  EXPECT_EQ(in_blocks(graph), 1);
+  for (const std::int64_t rows_seeing_nothing : {0, 1, 181}) {
+    for (const float low : {std::numeric_limits<float>::lowest(), -std::numeric_limits<float>::infinity()}) {
+      if (rows_seeing_nothing > 0 && std::isinf(low)) continue;  // NaN
+      Tensor mask(DType::f32, {1, 1, 181, 700});
+      for (std::int64_t i = 0; i < 181 * 700; ++i) {
+        const bool closed = i / 700 < rows_seeing_nothing || i % 700 > i / 700 * 3;
+        mask.as<float>()[static_cast<std::size_t>(i)] = closed ? low : 0.0F;
+      }
+      expect_same_bits_in_blocks(graph,
+                                 {{"q", q.view()}, {"k", k.view()}, {"v", v.view()}, {"mask", mask.view()}});
+    }
+  }
+}
+
+// Heads that are small go together, large ones in parts.
+TEST_F(AttentionFusionTest, BlocksWithoutAMaskGiveTheBitsOfTheSteps) {
+  for (const std::int64_t keys : {1, 16, 64, 2304}) {
+    const ModelGraph graph = built([&](GraphBuilder& g) {
+      const Value q = g.input("q", DType::f32, {5, 2, keys, 32});
+      const Value k = g.input("k", DType::f32, {5, 2, 32, keys});
+      const Value v = g.input("v", DType::f32, {5, 2, keys, 32});
+      g.output(g.matmul(g.softmax(g.matmul(q, k)), v), "out");
+    });
+    const Tensor q = noise({5, 2, keys, 32}, 1);
+    const Tensor k = noise({5, 2, 32, keys}, 2);
+    const Tensor v = noise({5, 2, keys, 32}, 3);
+    expect_same_bits_in_blocks(graph, {{"q", q.view()}, {"k", k.view()}, {"v", v.view()}});
+  }
+}
+
+TEST_F(AttentionFusionTest, NoBlocksWhereTheStepsHoldMore) {
+  EXPECT_EQ(in_blocks(built([&](GraphBuilder& g) {
+              const Operands in = operands(g);
+              const Value scores = g.mul(g.matmul(in.q, in.k), g.scalar(0.3F, DType::f32));
+              g.output(g.matmul(g.softmax(scores), in.v), "out");
+            })),
+            0);
 }
 
 TEST_F(AttentionFusionTest, OnlyWhereNothingElseTakesAValueBetween) {
@@ -230,7 +301,9 @@ TEST_F(AttentionFusionTest, DemoArtifactsStayWhatTheyAre) {
     const auto softmaxes = std::ranges::count(graph.nodes(), "Softmax", &ModelGraph::Node::op);
     EXPECT_GE(softmaxes, 4);
     EXPECT_EQ(fused(graph, whole(graph, true)), softmaxes);
+    EXPECT_EQ(in_blocks(graph), softmaxes);
     expect_same(graph, inputs);
+    expect_same_bits_in_blocks(graph, inputs);
   }
 }
 
