@@ -61,23 +61,18 @@ std::vector<std::int64_t> order_of(const Hessian& hessian, bool largest_first) {
   return order;
 }
 
-// The lower triangle in that order, its live diagonal's mean being 1. Inputs that were always zero stand by
-// themselves.
+// The lower triangle in that order, its live diagonal's mean being 1. The products of an input that was
+// always zero are zero, too (or as good as that, where only its squares vanished).
 void gather(const Hessian& hessian, const std::vector<std::int64_t>& order, double mean, double damping,
             unsigned workers, std::vector<float>& out) {
   const std::int64_t depth = hessian.depth();
   const auto factor = static_cast<float>(1 / mean);
-  const auto diagonal = [&](std::int64_t k) { return hessian.sums()[k * depth + k]; };
   for_lines(depth, workers, [&](std::int64_t i) {
     const std::int64_t from = order[static_cast<std::size_t>(i)];
     const float* in = hessian.sums().data() + from * depth;
     float* line = out.data() + i * depth;
-    const bool dead = diagonal(from) == 0;
-    for (std::int64_t j = 0; j < i; ++j) {
-      const std::int64_t other = order[static_cast<std::size_t>(j)];
-      line[j] = dead || diagonal(other) == 0 ? 0.0F : in[other] * factor;
-    }
-    line[i] = dead ? 1.0F : static_cast<float>(diagonal(from) / mean + damping);
+    for (std::int64_t j = 0; j < i; ++j) line[j] = in[order[static_cast<std::size_t>(j)]] * factor;
+    line[i] = in[from] == 0 ? 1.0F : static_cast<float>(in[from] / mean + damping);
   });
 }
 

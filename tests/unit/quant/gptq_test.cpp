@@ -159,32 +159,34 @@ void expect_paper(const QuantizedWeights& found, const std::vector<float>& in, c
 }
 
 TEST(Hessian, IsTheSumOfProductsOfInputs) {
-  const std::int64_t depth = 203;
-  const auto rows = test::noise(static_cast<std::size_t>(depth * 700), 1);
+  constexpr std::size_t kDepth = 203;
+  constexpr std::size_t kRows = 300;
+  const auto rows = test::noise(kDepth * kRows, 1);
+  std::vector<double> expected(kDepth * kDepth);
+  for (std::size_t row = 0; row < kRows; ++row) {
+    for (std::size_t i = 0; i < kDepth; ++i) {
+      const double left = rows[row * kDepth + i];
+      for (std::size_t j = 0; j < kDepth; ++j) expected[i * kDepth + j] += left * rows[row * kDepth + j];
+    }
+  }
+  const auto sums_of = [&](Isa isa, int threads) {
+    Hessian hessian(kDepth);
+    hessian.add(std::span(rows).first(kDepth * 270), isa, threads);
+    hessian.add(std::span(rows).subspan(kDepth * 270), isa, threads);
+    hessian.add({}, isa, threads);
+    EXPECT_EQ(hessian.rows_seen(), kRows);
+    return hessian;
+  };
   for (const Isa isa : supported_isas()) {
-    Hessian hessian(depth);
-    hessian.add(std::span(rows).first(static_cast<std::size_t>(depth * 513)), isa, 1);
-    hessian.add(std::span(rows).subspan(static_cast<std::size_t>(depth * 513)), isa, 1);
-    hessian.add({}, isa, 1);
-    EXPECT_EQ(hessian.rows_seen(), 700);
-    Hessian threaded(depth);
-    threaded.add(std::span(rows).first(static_cast<std::size_t>(depth * 513)), isa, 4);
-    threaded.add(std::span(rows).subspan(static_cast<std::size_t>(depth * 513)), isa, 3);
-    EXPECT_TRUE(std::ranges::equal(hessian.sums(), threaded.sums()));
+    const Hessian hessian = sums_of(isa, 1);
+    EXPECT_TRUE(std::ranges::equal(hessian.sums(), sums_of(isa, 4).sums()));
     const auto means = hessian.mean_squares();
-    for (std::int64_t i = 0; i < depth; ++i) {
-      for (std::int64_t j = 0; j < depth; ++j) {
-        double expected = 0;
-        for (std::int64_t row = 0; row < 700; ++row)
-          expected += double{rows[static_cast<std::size_t>(row * depth + i)]} *
-                      rows[static_cast<std::size_t>(row * depth + j)];
-        ASSERT_NEAR(hessian.sums()[static_cast<std::size_t>(i * depth + j)], expected, 2e-3);
-        ASSERT_EQ(hessian.sums()[static_cast<std::size_t>(i * depth + j)],
-                  hessian.sums()[static_cast<std::size_t>(j * depth + i)]);
-        if (i == j) {
-          ASSERT_NEAR(means[static_cast<std::size_t>(i)], expected / 700, 1e-5);
-        }
+    for (std::size_t i = 0; i < kDepth; ++i) {
+      for (std::size_t j = 0; j < kDepth; ++j) {
+        ASSERT_NEAR(hessian.sums()[i * kDepth + j], expected[i * kDepth + j], 1e-3);
+        ASSERT_EQ(hessian.sums()[i * kDepth + j], hessian.sums()[j * kDepth + i]);
       }
+      ASSERT_NEAR(means[i], expected[i * kDepth + i] / kRows, 1e-5);
     }
   }
 }
@@ -205,18 +207,19 @@ TEST(Hessian, TakesFiniteWholeRowsOnly) {
 }
 
 TEST(Gptq, FindsTheLevelsOfThePaper) {
-  const std::int64_t depth = 150;
+  const std::int64_t depth = 130;
   const auto rows = correlated(400, depth, 1);
   const Hessian hessian = hessian_of(rows, depth);
   for (const DepthAxis axis : {DepthAxis::contiguous, DepthAxis::strided}) {
-    const WeightLayout layout{1, 21, depth, axis};
+    const WeightLayout layout{1, 9, depth, axis};
     const auto weights = test::noise(layout.elements(), 4, 0.05F);
     for (const Format& format : parse_formats(kFormats)) {
       for (const bool first : {false, true}) {
         for (const Isa isa : supported_isas()) {
+          if (axis == DepthAxis::contiguous && isa != best_isa()) continue;  // enough with one of them
           GptqOptions options;
           options.largest_first = options.least_squares = first;
-          options.panel = first ? 32 : 128;
+          options.panel = first ? 32 : 100;
           const QuantizedWeights found = quantize_gptq(layout, format, weights, hessian, options, isa);
           if (!first) {
             EXPECT_EQ(found.scales, quantize_weights(layout, format, weights).scales);
@@ -261,12 +264,12 @@ TEST(Gptq, ScalesAreThoseOfLeastSquaresWithWhatCannotBeMadeUpFor) {
 }
 
 TEST(Gptq, TheErrorOfTheOutputIsFarBelowThatOfRoundingToNearest) {
-  const std::int64_t depth = 320;
-  const auto rows = correlated(1000, depth, 7);
-  const auto others = correlated(1400, depth, 7);  // the same mixture; only some rows were seen
+  const std::int64_t depth = 160;
+  const auto rows = correlated(500, depth, 7);
+  const auto others = correlated(700, depth, 7);  // of the same mixture
   const std::span<const float> unseen = std::span(others).last(static_cast<std::size_t>(100 * depth));
   const Hessian hessian = hessian_of(rows, depth);
-  const WeightLayout layout = WeightLayout::of_matmul({depth, 40});
+  const WeightLayout layout = WeightLayout::of_matmul({depth, 30});
   const auto weights = test::noise(layout.elements(), 8, 0.05F);
   for (const Format& format : parse_formats(kFormats)) {
     const QuantizedWeights nearest = quantize_weights(layout, format, weights);
@@ -280,9 +283,9 @@ TEST(Gptq, TheErrorOfTheOutputIsFarBelowThatOfRoundingToNearest) {
 }
 
 TEST(Gptq, IsTheSameForEveryNumberOfThreads) {
-  const std::int64_t depth = 600;  // several blocks of the factor
-  const Hessian hessian = hessian_of(correlated(300, depth, 9), depth);
-  const WeightLayout layout = WeightLayout::of_matmul({depth, 600});
+  const std::int64_t depth = 300;  // two blocks of the factor, and two pieces of output channels
+  const Hessian hessian = hessian_of(correlated(200, depth, 9), depth);
+  const WeightLayout layout = WeightLayout::of_matmul({depth, 300});
   const auto weights = test::noise(layout.elements(), 10, 0.05F);
   for (const Isa isa : supported_isas()) {
     const Format format = parse_format("int4:32");
@@ -313,7 +316,8 @@ TEST(Gptq, InputsThatWereAlwaysZeroKeepTheirRoundedWeights) {
         ASSERT_EQ(found.levels[i], nearest.levels[i]) << i;
       }
     }
-    EXPECT_NE(found.levels, nearest.levels);
+    options.damping = 0.3;  // of the mean without them
+    expect_paper(quantize_gptq(layout, format, weights, hessian, options), weights, hessian, options, 0.3);
     EXPECT_EQ(quantize_gptq(layout, format, weights, Hessian(depth), options).levels, nearest.levels);
   }
 }

@@ -161,7 +161,7 @@ TEST(ScaleSearch, FindsWhatTheDefinitionFinds) {
 }
 
 TEST(ScaleSearch, EdgesAreWithinTheDefinition) {
-  const WeightLayout layout{1, 9, 40, DepthAxis::contiguous};
+  const WeightLayout layout{1, 10, 40, DepthAxis::contiguous};
   std::vector<float> weights(layout.elements());
   const auto fill = [&](std::int64_t row, auto&& value_of) {
     for (std::int64_t k = 0; k < 40; ++k) weights[layout.index(0, row, k)] = value_of(k);
@@ -175,6 +175,7 @@ TEST(ScaleSearch, EdgesAreWithinTheDefinition) {
   fill(6, [](std::int64_t k) { return k == 7 ? 1e30F : 1.0F; });
   fill(7, [](std::int64_t k) { return k == 39 ? -0.0F : 0.0F; });
   fill(8, [](std::int64_t k) { return static_cast<float>(k % 16 - 8); });
+  fill(9, [](std::int64_t k) { return k == 7 ? -1e30F : 1.0F; });
   for (const Format& format : parse_formats(kFormats)) {
     expect_definition(layout, format, weights, {});
     expect_definition(layout, format, weights, positive(40, 4));
