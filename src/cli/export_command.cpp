@@ -9,6 +9,7 @@
 #include "cli/export_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/quantize_result.h"
 #include "qvl/export.h"
 
 namespace qvl::cli {
@@ -20,6 +21,7 @@ struct Arguments {
   ExportOptions options;
   std::string set = "reference";
   ArtifactArguments artifacts;
+  std::filesystem::path plan;
   bool dry_run = false;
   bool json = false;
   bool quiet = false;
@@ -56,6 +58,8 @@ void run(Arguments& arguments) {
   if (options.checkpoint.empty() == options.preset.empty()) {
     throw UsageError("name a checkpoint folder, or a --preset with --dry-run, and not both");
   }
+  if (arguments.dry_run && !arguments.plan.empty())
+    throw UsageError("--dry-run tells sizes of an export without a plan; leave --plan out");
   if (arguments.dry_run) return estimate(arguments);
   if (!options.preset.empty()) {
     throw UsageError("--preset has no weights: it goes with --dry-run; `qvl synth` writes such a checkpoint");
@@ -65,6 +69,10 @@ void run(Arguments& arguments) {
   options.cancel = &cancel_on_signal();
   ProgressBar bar(ProgressBar::on_terminal());
   if (!arguments.quiet) options.progress = &bar;
+  if (!arguments.plan.empty()) {
+    print_quantized(export_quantized(options, arguments.plan), options.out, false);
+    return;
+  }
   const ExportResult result = export_checkpoint(options);
   if (result.overflowed > 0) {
     std::cerr << fmt::format(
@@ -102,6 +110,10 @@ void add_export(CLI::App& app) {
   command
       ->add_option("--threads", arguments->options.threads, "Threads (0: one per processor; at most 8 work)")
       ->check(CLI::NonNegativeNumber);
+  command->add_option(
+      "--plan", arguments->plan,
+      "Write quantized artifacts as this plan.json says, as `qvl quantize` would make them of the export; "
+      "plans that need no calibration data");
   command->add_flag("--copy-data", arguments->options.copy_data,
                     "Copies instead of hard links for equal data files (Python's onnx refuses hard links)");
   command->add_flag("--force", arguments->options.force, "Replace artifacts that are there");

@@ -1,6 +1,9 @@
 #include "quantizer/model_output.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <string>
 #include <system_error>
 
 #include "core/output_file.h"
@@ -10,6 +13,9 @@ namespace qvl {
 namespace {
 
 namespace fs = std::filesystem;
+
+// To six digits: which sums are taken first, and so the last bits, depends on how the source lies.
+double rounded(double value) { return std::stod(fmt::format("{:.6g}", value)); }
 
 const char* role_of(QuantizedPiece::Kind kind) {
   switch (kind) {
@@ -100,7 +106,7 @@ std::vector<TensorReport> ModelOutput::tensors(const std::vector<TensorReport>& 
       const bool levels = std::string_view(role_of(piece.kind)) == "levels";
       report.quantization =
           TensorQuantization{role_of(piece.kind), to_string(unit.format), to_string(unit.algorithm),
-                             levels ? error.relative() : 0, levels ? error.largest : 0};
+                             levels ? rounded(error.relative()) : 0, levels ? error.largest : 0};
     }
     reports.push_back(std::move(report));
   }

@@ -168,6 +168,28 @@ TEST_F(QuantizedFolder, IsTheSameForAnyNumberOfThreadsAndAnotherForAnotherPlan) 
   }
 }
 
+// The files that exporting and then quantizing gives, byte for byte.
+TEST_F(QuantizedFolder, ComesFromACheckpointInOneStep) {
+  const std::string plan = write_plan("step.json", R"({"format": 1, "embedding": "int8:16", "units": [
+      {"name": "*mlp*", "format": "int4:16"}, {"name": "*lm_head*", "format": "int8:16"},
+      {"name": "*layers.1*down_proj*", "format": "int8-dynamic", "algorithm": "nearest"},
+      {"name": "*q_proj*", "format": "int4:32", "algorithm": "least-squares"}]})");
+  QuantizeOptions two = options("two steps");
+  two.plan = plan;
+  (void)quantize_model(two);
+  ExportOptions one;
+  one.checkpoint = test::data("checkpoints/tiny-tied");
+  one.out = folder_->path() / "one step";
+  one.image_width_pixels = one.image_height_pixels = 56;
+  const QuantizeResult result = export_quantized(one, plan);
+  ASSERT_EQ(result.files.size(), 3U);
+  const auto expected = files_of(two.out);
+  const auto found = files_of(one.out);
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, bytes] : expected) EXPECT_TRUE(found.at(name) == bytes) << name;
+  EXPECT_THROW((void)export_quantized(one, plan), InputError);  // nothing is replaced unasked
+}
+
 TEST_F(QuantizedFolder, RefusesWhatDoesNotFit) {
   QuantizeOptions bad = options("bad");
   EXPECT_NE(error_of<UsageError>(bad).find("name a plan, or a format"), std::string::npos);

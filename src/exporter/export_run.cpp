@@ -1,0 +1,186 @@
+#include "exporter/export_run.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "checkpoint/generation_config.h"
+#include "checkpoint/preprocessor_config.h"
+#include "core/json_text.h"
+#include "core/output_file.h"
+#include "core/sha256.h"
+#include "exporter/artifact_names.h"
+#include "exporter/weight_stream.h"
+#include "qwen25vl/picture_input.h"
+#include "qwen25vl/prompt_layout.h"
+#include "text/tokenizer.h"
+
+namespace qvl {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A checkpoint with everything that the export, and qvl run after it, needs.
+Checkpoint open_whole(const fs::path& folder) {
+  Checkpoint checkpoint = Checkpoint::open(folder);
+  TensorTable(checkpoint.config()).require_match(checkpoint);
+  const fs::path tokenizer = folder / "tokenizer.json";
+  require_chat_tokens(Tokenizer::load(tokenizer), checkpoint.config(), tokenizer.string());
+  require_same_patches(read_preprocessor_config(folder), checkpoint.config().vision, folder.string());
+  (void)read_generation_config(folder);
+  return checkpoint;
+}
+
+ExportResult result_of(const Manifest& manifest) {
+  ExportResult result;
+  std::string counted;  // data files are counted once, hard links not again
+  for (const ManifestArtifact& a : manifest.artifacts) {
+    result.artifacts.push_back({a.artifact, a.file, a.data_file, a.data_bytes});
+    if (a.data_sha256 == counted) continue;
+    counted = a.data_sha256;
+    for (const TensorReport& t : a.tensors) {
+      result.overflowed += t.stats.overflowed;
+      result.subnormal += t.stats.subnormal;
+      result.not_finite += t.stats.not_finite;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+ExportRun::ExportRun(const ExportOptions& options)
+    : options_(options),
+      checkpoint_(open_whole(options.checkpoint)),
+      plan_(options, source_from_checkpoint(checkpoint_)) {
+  refuse_existing();
+}
+
+ExportResult ExportRun::run() {
+  StagingFolder staging(options_.out);  // first, since it removes what a killed run left
+  Manifest manifest = plan_.manifest();
+  require_room(plan_.estimate(manifest), options_.force_memory);
+  for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) write_artifact(i, staging.path(), manifest);
+  copy_configs(staging.path());
+  publish(staging, manifest);
+  return result_of(manifest);
+}
+
+void ExportRun::run_quantized(const std::string& plan, const WriteArtifact& write) {
+  StagingFolder staging(options_.out);
+  Manifest manifest = plan_.manifest();
+  manifest.plan = plan;
+  for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) write(i, staging.path(), manifest);
+  copy_configs(staging.path());
+  publish(staging, manifest);
+}
+
+// Without --force nothing that is there is replaced by something else, and nothing of another checkpoint is
+// mixed in.
+void ExportRun::refuse_existing() const {
+  if (options_.force || options_.out.empty()) return;
+  for (const PlannedArtifact& plan : plan_.artifacts()) {
+    for (const std::string& file : {plan.file, data_file_name(plan.file)})
+      refuse(fs::exists(options_.out / file), file);
+  }
+  const ExistingManifest existing(options_.out);
+  refuse(existing.exists() && !existing.is_qvl(), kManifestName);
+  if (existing.exists() && existing.fingerprint() != plan_.source().fingerprint) {
+    throw InputError(
+        fmt::format("{} holds artifacts of another checkpoint ({}); choose another folder, or --force to "
+                    "replace them",
+                    options_.out.string(), existing.checkpoint()));
+  }
+  for (const PlannedArtifact& plan : plan_.artifacts()) {
+    for (const std::string& file : existing.files_of(plan.artifact))
+      refuse(fs::exists(options_.out / file), file);
+  }
+  for (const ExportSource::SmallFile& file : plan_.source().files) {
+    const fs::path there = options_.out / file.name;
+    refuse(fs::exists(there) && (!fs::is_regular_file(there) ||
+                                 read_text_file(there) != read_text_file(options_.checkpoint / file.name)),
+           file.name);
+  }
+}
+
+void ExportRun::refuse(bool condition, const std::string& file) const {
+  if (!condition) return;
+  throw InputError(fmt::format("{} is there already; --force replaces it", (options_.out / file).string()));
+}
+
+// Fills in what only the writing tells.
+void ExportRun::write_artifact(std::size_t index, const fs::path& folder, Manifest& manifest) {
+  const PlannedArtifact& plan = plan_.artifacts()[index];
+  ManifestArtifact& entry = manifest.artifacts[index];
+  const fs::path place = folder / entry.file;
+  const fs::path data = folder / entry.data_file;
+  std::uint64_t tensor_bytes = 0;
+  for (const TensorReport& tensor : entry.tensors) tensor_bytes += tensor.size_bytes;
+  begin(plan.file, tensor_bytes);
+  if (plan.twin) {
+    const ManifestArtifact& twin = manifest.artifacts[*plan.twin];
+    duplicate(folder / twin.data_file, data, tensor_bytes);
+    entry.tensors = twin.tensors;
+    entry.data_sha256 = twin.data_sha256;
+  } else {
+    WrittenData written = write_external_data(plan.model, checkpoint_, std::move(entry.tensors), data,
+                                              {options_.threads, options_.progress, options_.cancel, {}});
+    entry.tensors = std::move(written.tensors);
+    entry.data_sha256 = std::move(written.sha256);
+  }
+  plan.model.save(place, entry.data_file);
+  OnnxModel::check(place);
+  entry.file_sha256 = sha256_of_file(place);
+  end();
+}
+
+// A hard link where that is possible and wanted, else a copy.
+void ExportRun::duplicate(const fs::path& from, const fs::path& to, std::uint64_t size_bytes) {
+  std::error_code error;
+  if (!options_.copy_data) fs::create_hard_link(from, to, error);
+  if (options_.copy_data || error) {
+    copy_file(from, to, options_.cancel, [this](std::uint64_t bytes) { advance(bytes); });
+  } else {
+    advance(size_bytes);
+  }
+}
+
+void ExportRun::copy_configs(const fs::path& folder) const {
+  for (const ExportSource::SmallFile& file : plan_.source().files)
+    write_file(folder / file.name, read_text_file(options_.checkpoint / file.name));
+}
+
+// Data before the graph that needs it, the manifest last: whoever sees a manifest sees what it lists.
+void ExportRun::publish(StagingFolder& staging, const Manifest& manifest) {
+  if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
+  const auto alone = staging.lock();
+  const ExistingManifest existing(options_.out);
+  const bool quantized = !manifest.plan.empty();
+  write_file(staging.path() / kManifestName,
+             quantized ? manifest_text(manifest) : existing.merged_into(manifest));
+  std::vector<std::string> names;
+  for (const ExportSource::SmallFile& file : plan_.source().files) names.push_back(file.name);
+  for (const PlannedArtifact& plan : plan_.artifacts()) names.push_back(data_file_name(plan.file));
+  for (const PlannedArtifact& plan : plan_.artifacts()) names.push_back(plan.file);
+  names.emplace_back(kManifestName);
+  staging.publish(names);
+  if (quantized) return;
+  std::error_code ignored;
+  for (const std::string& file : existing.dropped_files(manifest)) fs::remove(options_.out / file, ignored);
+}
+
+void ExportRun::begin(const std::string& stage, std::uint64_t bytes) const {
+  if (options_.progress != nullptr) options_.progress->begin(stage, bytes);
+}
+
+void ExportRun::advance(std::uint64_t bytes) {
+  if (options_.progress == nullptr) return;
+  const std::lock_guard lock(progress_mutex_);
+  options_.progress->advance(bytes);
+}
+
+void ExportRun::end() const {
+  if (options_.progress != nullptr) options_.progress->end();
+}
+
+}  // namespace qvl

@@ -1,0 +1,54 @@
+// The steps of an export: what is refused, written, copied and published.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "checkpoint/checkpoint.h"
+#include "core/staging_folder.h"
+#include "exporter/export_plan.h"
+#include "exporter/manifest.h"
+#include "qvl/export.h"
+
+namespace qvl {
+
+class ExportRun {
+ public:
+  // Opens the checkpoint and plans the artifacts. `options` must outlive it. Throws as export_checkpoint
+  // does.
+  explicit ExportRun(const ExportOptions& options);
+
+  [[nodiscard]] const Checkpoint& checkpoint() const noexcept { return checkpoint_; }
+  [[nodiscard]] const ExportPlan& plan() const noexcept { return plan_; }
+  [[nodiscard]] ExportEstimate estimate() const { return plan_.estimate(plan_.manifest()); }
+
+  ExportResult run();
+
+  // Writes artifact `index` of the plan into a folder and enters in the manifest what only the writing tells.
+  using WriteArtifact =
+      std::function<void(std::size_t index, const std::filesystem::path& folder, Manifest& manifest)>;
+  // The same steps with other files: those of a quantized folder, of which `plan` (JSON) tells. Artifacts
+  // that the folder holds already are not kept beside them.
+  void run_quantized(const std::string& plan, const WriteArtifact& write);
+
+ private:
+  void refuse_existing() const;
+  void refuse(bool condition, const std::string& file) const;
+  void write_artifact(std::size_t index, const std::filesystem::path& folder, Manifest& manifest);
+  void duplicate(const std::filesystem::path& from, const std::filesystem::path& to,
+                 std::uint64_t size_bytes);
+  void copy_configs(const std::filesystem::path& folder) const;
+  void publish(StagingFolder& staging, const Manifest& manifest);
+  void begin(const std::string& stage, std::uint64_t bytes) const;
+  void advance(std::uint64_t bytes);
+  void end() const;
+
+  const ExportOptions& options_;
+  Checkpoint checkpoint_;
+  ExportPlan plan_;
+  std::mutex progress_mutex_;
+};
+
+}  // namespace qvl
