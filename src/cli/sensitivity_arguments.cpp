@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <utility>
 #include <vector>
 
+#include "cli/byte_size.h"
 #include "sensitivity/run_settings.h"
 
 namespace qvl::cli {
@@ -19,27 +19,6 @@ std::vector<std::string> split(const std::string& text) {
     begin = end + 1;
   }
   return parts;
-}
-
-// "4GiB", "500MB", "1000000"
-std::uint64_t parse_bytes(const std::string& text) {
-  if (text.empty()) return 0;
-  std::size_t used = 0;
-  double number = 0;
-  try {
-    number = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  const std::string unit = text.substr(used);
-  const std::vector<std::pair<std::string, double>> units{
-      {"", 1},     {"B", 1},        {"kB", 1e3},        {"MB", 1e6},
-      {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
-  for (const auto& [name, factor] : units) {
-    if (used > 0 && unit == name && number > 0 && number * factor < 1e18)
-      return static_cast<std::uint64_t>(number * factor);
-  }
-  throw UsageError(fmt::format("--memory {}: a size such as 4GiB or 500MB is expected", text));
 }
 
 }  // namespace
@@ -90,7 +69,7 @@ void SensitivityArguments::apply() {
   options_.criterion = parse_criterion(criterion_);
   options_.direction_in = direction_ != "out";
   options_.direction_out = direction_ != "in";
-  options_.memory_bytes = parse_bytes(memory_);
+  options_.memory_bytes = memory_.empty() ? 0 : parse_byte_size(memory_, "--memory");
 }
 
 }  // namespace qvl::cli
