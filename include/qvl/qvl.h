@@ -5,6 +5,7 @@
 #include "qvl/engine.h"
 #include "qvl/error.h"
 #include "qvl/export.h"
+#include "qvl/plan.h"
 #include "qvl/progress.h"
 #include "qvl/sensitivity.h"
 #include "qvl/verify.h"

@@ -21,6 +21,7 @@ void add_bench_sensitivity(CLI::App& bench);
 void add_export(CLI::App& app);
 void add_infer(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_plan(CLI::App& app);
 void add_preprocess(CLI::App& app);
 void add_render_chat(CLI::App& app);
 void add_run(CLI::App& app);

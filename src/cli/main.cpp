@@ -48,6 +48,7 @@ int run(int argc, char** argv) {
   qvl::cli::add_preprocess(app);
   qvl::cli::add_verify(app);
   qvl::cli::add_sensitivity(app);
+  qvl::cli::add_plan(app);
   qvl::cli::add_bench(app);
   try {
     app.parse(argc, argv);
