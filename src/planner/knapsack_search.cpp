@@ -59,6 +59,7 @@ class Search {
   [[nodiscard]] std::optional<std::pair<std::size_t, Move>> best_repair(
       const std::vector<std::size_t>& chosen, const std::array<std::int64_t, 2>& weight) const;
   void find_core();
+  void find_slopes();
   void expand(std::size_t core);
   [[nodiscard]] bool is_hopeless(const State& state, std::size_t next_core) const;
   void drop_dominated();
@@ -224,6 +225,10 @@ void Search::find_core() {
   }
   std::ranges::stable_sort(found, [](const Ordered& a, const Ordered& b) { return a.nearest < b.nearest; });
   for (Ordered& entry : found) core_.push_back(std::move(entry.group));
+  find_slopes();
+}
+
+void Search::find_slopes() {
   for (std::size_t c = core_.size(); c-- > 0;) {
     if (c + 1 < core_.size()) {
       core_[c].per_added = core_[c + 1].per_added;

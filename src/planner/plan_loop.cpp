@@ -63,13 +63,15 @@ void PlanLoop::measure(std::vector<Plan*> plans, const std::string& stage) {
   for (Plan* plan : plans) plan->measured = known_.at(plan->solution.chosen);
 }
 
+// A plan that was there before says nothing new.
 void PlanLoop::note(const Plan& plan, const std::string& change) {
+  if (!noted_.insert(plan.solution.chosen).second) return;
   PlanRound round{change, plan.solution.bytes, plan.predicted, std::nullopt, 0};
   if (plan.measured) round.measured = error_of(*plan.measured);
-  for (std::size_t g = 0; g < noted_.size(); ++g) {
-    if (noted_[g] != plan.solution.chosen[g]) round.changed += units_[g];
+  for (std::size_t g = 0; g < last_.size(); ++g) {
+    if (last_[g] != plan.solution.chosen[g]) round.changed += units_[g];
   }
-  noted_ = plan.solution.chosen;
+  last_ = plan.solution.chosen;
   rounds_.push_back(std::move(round));
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -81,7 +82,8 @@ class PlanLoop {
   Weights weights_;  // that the best plan was solved with
   std::map<PlanChoices, OutputError> known_;
   std::vector<PlanRound> rounds_;
-  PlanChoices noted_;
+  std::set<PlanChoices> noted_;
+  PlanChoices last_;  // of them
 };
 
 }  // namespace qvl
