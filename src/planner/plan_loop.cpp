@@ -109,7 +109,8 @@ std::optional<PlanLoop::Plan> PlanLoop::shrink(const Weights& weights, double li
   return plan;
 }
 
-// The smallest plan that was measured to keep the limit of the error; the knapsack's limit is bisected.
+// The smallest plan that was measured to keep the limit of the error; the knapsack's limit is bisected. None
+// where it would not be smaller than the best that is there.
 std::optional<PlanLoop::Plan> PlanLoop::fit(const Weights& weights, const std::string& change) {
   const double wanted = *limits_.error;
   double limit = wanted;
@@ -122,6 +123,8 @@ std::optional<PlanLoop::Plan> PlanLoop::fit(const Weights& weights, const std::s
     now.error = limit;
     Plan plan = solve(weights, now);
     if (!plan.solution.feasible) break;
+    // A lower limit only takes more bytes.
+    if (best_.measured && plan.solution.bytes >= best_.solution.bytes) break;
     if (std::ranges::find(seen, plan.solution.chosen) != seen.end()) break;
     seen.push_back(plan.solution.chosen);
     measure({&plan}, "plans measured");
@@ -138,7 +141,8 @@ std::optional<PlanLoop::Plan> PlanLoop::fit(const Weights& weights, const std::s
     }
     if (high && low > 0 && *high < low * 1.01) break;
   }
-  return best ? std::move(best) : shrink(weights, limit, change);
+  if (best || best_.measured) return best;
+  return shrink(weights, limit, change);
 }
 
 std::vector<std::size_t> PlanLoop::those_that_matter() const {
