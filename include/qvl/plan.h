@@ -47,14 +47,26 @@ struct PlanRound {
   int changed = 0;                 // units with another format than in the round before
 };
 
+// The units in one format.
+struct PlanShare {
+  std::string format;  // or "keep"
+  int units = 0;
+  std::uint64_t bytes = 0;
+  double error = 0;  // predicted
+};
+
 struct PlanResult {
   std::string plan_json;
   std::uint64_t bytes = 0;
   double bits = 0;
   std::optional<double> latency_ms;
-  double predicted = 0;
+  double predicted = 0;  // sum of the units' errors; of a baseline criterion, of their scores
   std::optional<double> measured;
   std::optional<double> measured_stderr;
+  // What a better choice for the same budget could win at most, of the bytes (kl) or of the predicted error;
+  // 0: none is better, which is proven.
+  double gap = 0;
+  std::vector<PlanShare> shares;  // "keep" first, then in the order of the run's formats
   std::vector<PlanRound> rounds;
   PlanFront front;
 };

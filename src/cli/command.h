@@ -22,6 +22,7 @@ void add_evaluate(CLI::App& app);
 void add_export(CLI::App& app);
 void add_infer(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_plan(CLI::App& app);
 void add_preprocess(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_render_chat(CLI::App& app);

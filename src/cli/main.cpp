@@ -50,6 +50,7 @@ int run(int argc, char** argv) {
   qvl::cli::add_sensitivity(app);
   qvl::cli::add_quantize(app);
   qvl::cli::add_evaluate(app);
+  qvl::cli::add_plan(app);
   qvl::cli::add_bench(app);
   try {
     app.parse(argc, argv);

@@ -4,7 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/byte_count.h"
+#include "cli/byte_size.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
@@ -35,7 +35,7 @@ double parse_smooth(const std::string& text) {
 void run(Arguments& arguments) {
   QuantizeOptions& options = arguments.options;
   options.smooth = parse_smooth(arguments.smooth);
-  options.memory_bytes = parse_byte_count("--memory", arguments.memory);
+  options.memory_bytes = arguments.memory.empty() ? 0 : parse_byte_size(arguments.memory, "--memory");
   options.cancel = &cancel_on_signal();
   ProgressBar bar(ProgressBar::on_terminal());
   if (!arguments.quiet) options.progress = &bar;

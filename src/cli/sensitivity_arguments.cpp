@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <utility>
 #include <vector>
 
-#include "cli/byte_count.h"
+#include "cli/byte_size.h"
 #include "sensitivity/run_settings.h"
 
 namespace qvl::cli {
@@ -70,7 +69,7 @@ void SensitivityArguments::apply() {
   options_.criterion = parse_criterion(criterion_);
   options_.direction_in = direction_ != "out";
   options_.direction_out = direction_ != "in";
-  options_.memory_bytes = parse_byte_count("--memory", memory_);
+  options_.memory_bytes = memory_.empty() ? 0 : parse_byte_size(memory_, "--memory");
 }
 
 }  // namespace qvl::cli

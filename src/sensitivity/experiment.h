@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,12 @@ struct Wanted {
   bool to_end = false;  // error of the model's output
 };
 
+// The units in any mix of formats. `key` tells it from all others that are measured with the same store.
+struct NamedAssignment {
+  std::string key;
+  Assignment assignment;
+};
+
 class Experiment {
  public:
   using Want = std::function<Wanted(const Candidate& candidate, std::size_t sample)>;
@@ -54,6 +61,13 @@ class Experiment {
 
   // Measures what is wanted and not in the store, over all samples.
   void measure(const Want& want, const std::string& stage);
+
+  // The model's output with each of these assignments, over all samples; what is in the store is not measured
+  // again. They best differ little from the first: each is replayed from where it leaves it.
+  [[nodiscard]] std::vector<OutputError> measure_assignments(std::span<const NamedAssignment> assignments,
+                                                             const std::string& stage);
+
+  [[nodiscard]] bool has(const NamedAssignment& named) const;
 
   [[nodiscard]] double passes() const { return replay_.passes(); }
   [[nodiscard]] std::int64_t measured() const noexcept { return measured_; }
@@ -101,6 +115,10 @@ class Experiment {
   [[nodiscard]] OutputSums compare(std::size_t sample, const HeldTensor& reference, const HeldTensor& output,
                                    const Candidate& candidate) const;
   void put_away(const Attempt& attempt);
+  [[nodiscard]] MeasurementKey assignment_key(const NamedAssignment& named, std::size_t sample) const;
+  void measure_group(const Group& group, std::span<const NamedAssignment> assignments);
+  void finish(const Stage& stage, const Group& group, const std::vector<const NamedAssignment*>& leaving,
+              const Flight& base);
   void report(double units);
 
   Program& program_;

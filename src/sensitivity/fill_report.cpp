@@ -8,6 +8,7 @@
 #include "qvl/error.h"
 #include "sensitivity/baselines.h"
 #include "sensitivity/estimate.h"
+#include "sensitivity/front_setting.h"
 #include "sensitivity/metrics.h"
 #include "sensitivity/report_reader.h"
 
@@ -154,6 +155,7 @@ SensitivityReport Filler::fill() {
     for (std::size_t f = 0; f < settings_.formats.size(); ++f) add_unit(unit, f);
   }
   if (measured) add_correlations();
+  report_.front = stored_front(settings_, store_);
   return std::move(report_);
 }
 

@@ -1,7 +1,8 @@
-#include "cli/byte_count.h"
+#include "cli/byte_size.h"
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -9,8 +10,7 @@
 
 namespace qvl::cli {
 
-std::uint64_t parse_byte_count(std::string_view option, const std::string& text) {
-  if (text.empty()) return 0;
+std::uint64_t parse_byte_size(const std::string& text, const std::string& option) {
   std::size_t used = 0;
   double number = 0;
   try {

@@ -1,0 +1,27 @@
+#include "planner/stored_size.h"
+
+#include "quant/packed_blocks.h"
+
+namespace qvl {
+
+bool is_block_product(const StoredWeight& weight, const Format& format) {
+  return format.activations == ActivationRounding::kept && weight.op != "Conv" && weight.layout.matrices == 1;
+}
+
+std::uint64_t stored_bytes(const StoredWeight& weight, const std::optional<Format>& format) {
+  if (!format) return weight.bytes;
+  const WeightLayout& layout = weight.layout;
+  const auto channels = static_cast<std::uint64_t>(layout.matrices * layout.rows);
+  const auto depth = static_cast<std::uint64_t>(layout.depth);
+  const auto bits = static_cast<std::uint64_t>(format->bits);
+  if (is_block_product(weight, *format)) {
+    const auto block = static_cast<std::uint64_t>(stored_block(*format, layout.depth));
+    const std::uint64_t blocks = channels * ((depth + block - 1) / block);
+    const bool half = weight.stored == DType::f16 || weight.stored == DType::bf16;
+    return blocks * (block * bits / 8 + (half ? 2U : 4U));
+  }
+  const auto scales = channels * static_cast<std::uint64_t>(format->blocks(layout.depth));
+  return (channels * depth * bits + 7) / 8 + 4 * scales;
+}
+
+}  // namespace qvl

@@ -1,0 +1,77 @@
+#include "sensitivity/front_setting.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/json_text.h"
+#include "core/sha256.h"
+#include "qvl/error.h"
+
+namespace qvl {
+namespace {
+
+std::string name_of(const RunSettings& settings) {
+  Sha256 hash;
+  const std::string text = settings.to_json();
+  hash.update(std::as_bytes(std::span(text)));
+  return "front of " + hash.hex();
+}
+
+Json json_of(const PlanPoint& point) { return {point.bytes, point.bits, point.error}; }
+
+PlanPoint point_of(const Json& json) {
+  return {json.at(0).get<std::uint64_t>(), json.at(1).get<double>(), json.at(2).get<double>()};
+}
+
+PlanFront parse_front(const std::string& text) {
+  const Json json = parse_json(text, "the curve of error against size");
+  try {
+    PlanFront front;
+    json.at("unquantized_bytes").get_to(front.unquantized_bytes);
+    for (const Json& point : json.at("points")) front.points.push_back(point_of(point));
+    for (const Json& mark : json.at("marks")) {
+      front.marks.push_back({mark.at("name").get<std::string>(), point_of(mark.at("point")), std::nullopt});
+      if (!mark.at("measured").is_null()) front.marks.back().measured = mark.at("measured").get<double>();
+    }
+    return front;
+  } catch (const Json::exception& error) {
+    throw InputError(fmt::format("the stored curve of error against size is broken: {}", error.what()));
+  }
+}
+
+}  // namespace
+
+std::optional<PlanFront> stored_front(const RunSettings& settings, const MeasurementStore& store) {
+  const auto text = store.setting(name_of(settings));
+  if (!text) return std::nullopt;
+  return parse_front(*text);
+}
+
+void store_front(const RunSettings& settings, MeasurementStore& store, const PlanFront& front) {
+  PlanFront all = front;
+  if (const auto before = stored_front(settings, store)) {
+    all.marks = before->marks;
+    for (const PlanMark& mark : front.marks) {
+      const auto same = std::ranges::find(all.marks, mark.name, &PlanMark::name);
+      if (same != all.marks.end()) {
+        *same = mark;
+      } else {
+        all.marks.push_back(mark);
+      }
+    }
+  }
+  Json json;
+  json["unquantized_bytes"] = all.unquantized_bytes;
+  json["points"] = Json::array();
+  for (const PlanPoint& point : all.points) json["points"].push_back(json_of(point));
+  json["marks"] = Json::array();
+  for (const PlanMark& mark : all.marks) {
+    json["marks"].push_back({{"name", mark.name},
+                             {"point", json_of(mark.point)},
+                             {"measured", mark.measured ? Json(*mark.measured) : Json()}});
+  }
+  store.set_setting(name_of(settings), json.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+}  // namespace qvl

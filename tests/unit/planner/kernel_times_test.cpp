@@ -1,0 +1,62 @@
+#include "planner/kernel_times.h"
+
+#include <gtest/gtest.h>
+
+#include "onnx/kernel_model.h"
+#include "qvl/error.h"
+#include "runtime/session.h"
+#include "support/test_data.h"
+
+namespace qvl {
+namespace {
+
+StoredWeight weight_of(const std::string& op, std::int64_t matrices) {
+  return {op, {matrices, 24, 64, DepthAxis::strided}, DType::f32, 0};
+}
+
+TEST(KernelTimes, EveryFormatOfEveryOpRuns) {
+  const test::TemporaryFolder folder;
+  MeasurementStore store(folder.path() / "m.sqlite", "0", "model");
+  KernelTimes times(store, 16, 1, nullptr);
+  for (const StoredWeight& weight : {weight_of("MatMul", 1), weight_of("MatMul", 3), weight_of("Conv", 1)}) {
+    EXPECT_GT(times.of(weight, {}), 0);
+    for (const char* format : {"int8", "int4:32", "int4:512", "int8-dynamic", "int8-static"})
+      EXPECT_GT(times.of(weight, parse_format(format)), 0) << weight.op << " " << format;
+  }
+}
+
+TEST(KernelTimes, AreMeasuredOnce) {
+  const test::TemporaryFolder folder;
+  MeasurementStore store(folder.path() / "m.sqlite", "0", "model");
+  const double first = KernelTimes(store, 16, 1, nullptr).of(weight_of("Gemm", 1), parse_format("int8"));
+  const std::int64_t size = store.size();
+  // A Gemm is the same product as a MatMul.
+  EXPECT_EQ(KernelTimes(store, 16, 1, nullptr).of(weight_of("MatMul", 1), parse_format("int8")), first);
+  EXPECT_EQ(store.size(), size);
+  (void)KernelTimes(store, 17, 1, nullptr).of(weight_of("MatMul", 1), parse_format("int8"));
+  EXPECT_EQ(store.size(), size + 1);
+}
+
+TEST(KernelModel, GivesARowForEachRow) {
+  KernelSpec spec;
+  spec.depth = 70;
+  spec.rows = 12;
+  spec.activations = 5;
+  for (const KernelKind kind :
+       {KernelKind::plain, KernelKind::blocks, KernelKind::dynamic, KernelKind::fixed}) {
+    spec.kind = kind;
+    const Session session = Session::from_bytes(kernel_model(spec), "kernel.onnx", {});
+    const Tensor input(DType::f32, {1, 5, 70});
+    const auto outputs = session.run({{"x", input.view()}});
+    EXPECT_EQ(outputs.front().shape(), (Shape{1, 5, 12}));
+  }
+  spec.conv = true;
+  spec.kind = KernelKind::blocks;
+  EXPECT_THROW((void)kernel_model(spec), UsageError);
+  spec.conv = false;
+  spec.rows = std::int64_t{1} << 40U;
+  EXPECT_THROW((void)kernel_model(spec), UsageError);
+}
+
+}  // namespace
+}  // namespace qvl
