@@ -13,15 +13,14 @@ std::uint64_t stored_bytes(const StoredWeight& weight, const std::optional<Forma
   const WeightLayout& layout = weight.layout;
   const auto channels = static_cast<std::uint64_t>(layout.matrices * layout.rows);
   const auto depth = static_cast<std::uint64_t>(layout.depth);
-  const auto bits = static_cast<std::uint64_t>(format->bits);
-  if (is_block_product(weight, *format)) {
-    const auto block = static_cast<std::uint64_t>(stored_block(*format, layout.depth));
-    const std::uint64_t blocks = channels * ((depth + block - 1) / block);
-    const bool half = weight.stored == DType::f16 || weight.stored == DType::bf16;
-    return blocks * (block * bits / 8 + (half ? 2U : 4U));
-  }
-  const auto scales = channels * static_cast<std::uint64_t>(format->blocks(layout.depth));
-  return (channels * depth * bits + 7) / 8 + 4 * scales;
+  const bool rounds = format->activations != ActivationRounding::kept;
+  if (rounds && (weight.op == "Conv" || layout.matrices == 1)) return channels * (depth + 4);
+  Format stored = *format;
+  stored.activations = ActivationRounding::kept;
+  const auto block = static_cast<std::uint64_t>(stored_block(stored, layout.depth));
+  const std::uint64_t blocks = channels * ((depth + block - 1) / block);
+  const bool half = is_block_product(weight, *format) && weight.stored == DType::f16;
+  return blocks * (block * static_cast<std::uint64_t>(format->bits) / 8 + (half ? 2U : 4U));
 }
 
 }  // namespace qvl

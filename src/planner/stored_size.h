@@ -25,15 +25,13 @@ struct StoredWeight {
 // Integers, what fills up the last block, and scales; no zero points, which are constant, no biases, no
 // names, no alignment. The contract with what `qvl quantize` writes:
 //
-//   no format                      the initializer as it is
-//   is_block_product()             rows x ceil(depth / B) blocks of B x bits / 8 bytes and a scale each, B
+//   no format            the initializer as it is
+//   weight-only formats  output channels x ceil(depth / B) blocks of B x bits / 8 bytes and a scale each, B
 //   being
-//                                  stored_block() (quant/packed_blocks.h), the scale 2 bytes in
-//                                  half-precision models (f16, bf16), else 4
-//   int8-dynamic, int8-static      a byte a weight and an f32 scale for each output channel
-//   other weight-only formats      (Conv, stacked matrices) a byte a weight, or two weights a byte (the whole
-//                                  tensor rounded up to bytes), and an f32 scale for each block of an output
-//                                  channel; blocks are not filled up
+//                        stored_block() (quant/packed_blocks.h), the scale 2 bytes where is_block_product()
+//                        and the model's weight is f16, else 4
+//   int8-dynamic,        a byte a weight and an f32 scale for each output channel; stacked matrices as
+//   weight-only int8 int8-static
 [[nodiscard]] std::uint64_t stored_bytes(const StoredWeight& weight, const std::optional<Format>& format);
 
 }  // namespace qvl

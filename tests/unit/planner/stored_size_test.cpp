@@ -2,6 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "checkpoint/safetensors_writer.h"
+#include "onnx/model_summary.h"
+#include "qvl/quantize.h"
+#include "sensitivity/unit.h"
+#include "support/one_op_model.h"
+#include "support/test_data.h"
+
 namespace qvl {
 namespace {
 
@@ -31,14 +38,32 @@ TEST(StoredSize, LongBlocksRepeatTheirScales) {
 
 TEST(StoredSize, RoundedActivationsTakeAByteAWeightAndAScaleAChannel) {
   EXPECT_EQ(stored_bytes(matrix(70, 10, DType::f16), parse_format("int8-dynamic")), 700U + 40);
-  EXPECT_EQ(stored_bytes(matrix(70, 10, DType::f32, 3), parse_format("int8-static")), 3U * (700 + 40));
+  EXPECT_EQ(stored_bytes(matrix(70, 10, DType::f32, 3), parse_format("int8-static")), 3U * 10 * 5 * (16 + 4));
 }
 
-TEST(StoredSize, ConvAndStackedMatricesArePackedWithoutFilling) {
-  StoredWeight conv{"Conv", WeightLayout::of_conv({5, 3, 3, 3}), DType::f32, 540};
-  EXPECT_EQ(stored_bytes(conv, parse_format("int8")), 135U + 20);
-  EXPECT_EQ(stored_bytes(conv, parse_format("int4:16")), 68U + 5 * 2 * 4);  // 27 weights: two blocks
-  EXPECT_EQ(stored_bytes(matrix(32, 4, DType::f32, 2), parse_format("int4:32")), 128U + 2 * 4 * 4);
+TEST(StoredSize, IsWhatQuantizeWrites) {
+  for (test::OneOpModel& one : test::one_op_models(17)) {
+    const test::TemporaryFolder folder;
+    one.model.save(folder.path() / "model.onnx");
+    std::vector<NamedTensor> named{{"x", one.inputs.at("x").view()}};
+    std::filesystem::create_directories(folder.path() / "data");
+    write_safetensors(folder.path() / "data" / "sample.safetensors", named);
+    const ModelGraph graph(folder.path() / "model.onnx");
+    const Unit unit = find_units(graph).front();
+    const StoredWeight weight{unit.op, unit.layout, DType::f32, 4 * unit.layout.elements()};
+    for (const char* format : {"int8", "int8:64", "int4:16", "int4:1024", "int8-dynamic", "int8-static"}) {
+      QuantizeOptions options;
+      options.model = folder.path() / "model.onnx";
+      options.data = folder.path() / "data";
+      options.format = format;
+      options.out = folder.path() / format;
+      (void)quantize_model(options);
+      std::uint64_t bytes = 0;
+      for (const auto& initializer : summarize_model(options.out / "model.onnx").initializers)
+        bytes += initializer.data_file.empty() ? 0 : initializer.size_bytes;
+      EXPECT_EQ(stored_bytes(weight, parse_format(format)), bytes) << one.name << " " << format;
+    }
+  }
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include "core/convert.h"
 #include "onnx/model_summary.h"
 #include "qvl/quantize.h"
+#include "support/one_op_model.h"
 #include "support/test_data.h"
-#include "unit/quantizer/one_op_model.h"
 #include "unit/sensitivity/plain_measurement.h"
 
 namespace qvl {
