@@ -4,7 +4,8 @@
 #   core <- {checkpoint,text,image,onnx,quant,runtime} <- qwen25vl <- {exporter,engine,synth} <- {sensitivity,server,verify} <- quantizer <- {planner,evaluation} <- bench <- cli
 #
 # An arrow's right side may include its left; siblings in braces never include each other. Each violation is printed
-# as FILE:LINE: REASON, and the exit code is then 1. With --self-test it checks itself on a tree made for that.
+# as FILE:LINE: REASON, and the exit code is then 1. It also checks that sources include the standard headers, fmt and
+# nlohmann-json where they use them. With --self-test it checks itself on a tree made for that.
 set -euo pipefail
 
 # The rules. Reads "F path" for each header that exists, then grep's "path:line:#include ..." lines.
@@ -61,9 +62,59 @@ BEGIN {
 END { exit bad }
 '
 
+# Whether sources include what they use of what is precompiled (cmake/Layers.cmake), themselves or by headers of ours:
+# with precompiled headers the compiler does not tell. Reads the sources.
+# shellcheck disable=SC2016
+use_rules='
+function has(path, header,   n, i, list) {
+  if ((path, header) in known) return known[path, header]
+  known[path, header] = 0
+  if ((path, header) in includes) return known[path, header] = 1
+  n = split(own[path], list, " ")
+  for (i = 1; i <= n; i++) if (has(list[i], header)) return known[path, header] = 1
+  return 0
+}
+BEGIN {
+  count = split("vector array map optional span string_view thread atomic unordered_map unordered_set random fstream sstream", same, " ")
+  for (i = 1; i <= count; i++) wants[same[i]] = same[i]
+  wants["unique_ptr"] = wants["make_unique"] = wants["shared_ptr"] = wants["make_shared"] = "memory"
+  wants["mutex"] = wants["lock_guard"] = wants["unique_lock"] = "mutex"
+  wants["function"] = "functional"; wants["filesystem"] = "filesystem"
+  wants["ifstream"] = wants["ofstream"] = "fstream"; wants["istringstream"] = wants["ostringstream"] = "sstream"
+}
+/^[ \t]*#[ \t]*include/ {
+  if (match($0, /<[^>]*>/)) {
+    name = substr($0, RSTART + 1, RLENGTH - 2); includes[FILENAME, name] = 1
+    if (name ~ /^fmt\//) includes[FILENAME, "fmt/format.h"] = 1
+  } else if (match($0, /"[^"]*"/)) {
+    name = substr($0, RSTART + 1, RLENGTH - 2)
+    own[FILENAME] = own[FILENAME] " " (name ~ /^qvl\// ? "include/" : "src/") name
+  }
+  next
+}
+{
+  text = $0; sub(/\/\/.*/, "", text); gsub(/"([^"\\]|\\.)*"/, "", text)
+  if (text ~ /fmt::/) uses[FILENAME, "fmt/format.h"] = FNR
+  if (text ~ /nlohmann::/) uses[FILENAME, "nlohmann/json.hpp"] = FNR
+  while (match(text, /std::[a-z_]+/)) {
+    name = substr(text, RSTART + 5, RLENGTH - 5); text = substr(text, RSTART + RLENGTH)
+    if (name in wants && !((FILENAME, wants[name]) in uses)) uses[FILENAME, wants[name]] = FNR
+  }
+}
+END {
+  for (key in uses) {
+    split(key, part, SUBSEP)
+    if (has(part[1], part[2])) continue
+    printf "%s:%d: <%s> is included neither here nor by a header of ours\n", part[1], uses[key], part[2]
+    bad = 1
+  }
+  exit bad
+}
+'
+
 check() ( # ROOT
   cd "$1"
-  folders=()
+  folders=() code=0
   for folder in src include; do
     [[ ! -d $folder ]] || folders+=("$folder")
   done
@@ -76,7 +127,9 @@ check() ( # ROOT
     # /dev/null: the exit code of a tree without includes, and the file name of a tree with one file
     grep -rnE '^[[:space:]]*#[[:space:]]*include' --include='*.h' --include='*.hpp' --include='*.cpp' --include='*.cc' \
       --include='*.inc' "${folders[@]}" | sort -t: -k1,1 -k2,2n || true
-  } | awk "$rules"
+  } | awk "$rules" || code=1
+  find "${folders[@]}" -type f \( -name '*.h' -o -name '*.cpp' \) -print0 | xargs -0 awk "$use_rules" | sort || code=1
+  exit "$code"
 )
 
 self_test() {
@@ -106,6 +159,8 @@ self_test() {
   put src/planner/good.cpp '#include "quantizer/own.h"' '#include "sensitivity/own.h"'
   put src/bench/good.cpp '#include "engine/own.h"' '#include "sensitivity/own.h"' '#include "exporter/own.h"'
   put src/cli/good.cpp '#include "server/own.h"' '#include "sensitivity/own.h"' '#include <CLI/CLI.hpp>'
+  put src/core/uses.h '#include <vector>' 'std::vector<int> all();  // std::map'
+  put src/core/good_uses.cpp '#include "core/uses.h"' '#include <fmt/core.h>' 'std::vector<int> a = fmt::x("std::span");'
   if ! found=$(check "$tree"); then
     printf 'layers: self-test: an allowed include was reported:\n%s\n' "$found"
     return 1
@@ -140,6 +195,10 @@ self_test() {
   put include/qvl/bad_ort.h '#include <onnxruntime_c_api.h>  // BAD'
   put include/qvl/bad_onnx.h '#include <onnx/onnx_pb.h>  // BAD'
   put include/qvl/bad_other.h '#include <fmt/core.h>  // BAD'
+  put src/core/bad_std.cpp '#include <map>' 'std::map<int, int> m;' 'std::span<int> s;  // BAD'
+  put src/core/bad_fmt.cpp '#include "core/uses.h"' 'auto text = fmt::format("x");  // BAD'
+  put src/core/bad_json.cpp 'nlohmann::json json;  // BAD'
+  put src/core/bad_memory.cpp '#include <vector>' 'auto p = std::make_unique<int>(1);  // BAD'
   put include/qvl/bad_missing.h '#include "qvl/absent.h"  // BAD'
   expected=$(cd "$tree" && grep -rn BAD . | sed -E 's#^\./([^:]+:[0-9]+):.*#\1#' | sort)
   found=$(check "$tree" || true)
@@ -162,7 +221,7 @@ case ${1:-} in
       echo "layers: ok"
     else
       code=$?
-      echo "layers: the includes above break the order of the layers"
+      echo "layers: the includes above break the rules"
       exit "$code"
     fi
     ;;

@@ -1,5 +1,6 @@
 #include <iostream>
 #include <memory>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/interrupt.h"

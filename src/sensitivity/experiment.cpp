@@ -204,11 +204,14 @@ void Experiment::run_attempts(const Stage& stage, std::vector<Attempt>& attempts
   for (const auto& group : items) {
     const Flight* const base = group.first;
     const std::set<std::size_t>& own = group.second;
-    replay_.look_inside(stage, *base, {own.begin(), own.end()}, [&](std::size_t item, const Values& inside) {
-      for (Attempt& attempt : attempts) {
-        if (attempt.base == base) look_at_item(stage, attempt, item, inside);
-      }
-    });
+    std::vector<Attempt*> of_base;
+    for (Attempt& attempt : attempts) {
+      if (attempt.base == base) of_base.push_back(&attempt);
+    }
+    replay_.look_inside(stage, *base, {own.begin(), own.end()}, of_base.size(),
+                        [&](std::size_t item, std::size_t piece, const Values& inside) {
+                          look_at_item(stage, *of_base[piece], item, inside);
+                        });
   }
   std::vector<Attempt*> going_on;
   std::vector<Flight*> flights;

@@ -120,6 +120,23 @@ void Replay::look_inside(const Stage& stage, const Flight& flight, const std::ve
   });
 }
 
+void Replay::look_inside(const Stage& stage, const Flight& flight, const std::vector<std::size_t>& items,
+                         std::size_t pieces, const VisitPiece& visit) {
+  SegmentRunner& segment = runner(stage);
+  const std::vector<std::string> wanted = segment.inside_values();
+  for (std::size_t first = 0; first < items.size(); first += workers_) {
+    std::vector<Values> inside(std::min<std::size_t>(workers_, items.size() - first));
+    parallel_for(inside.size(), workers_, cancel_, [&](std::size_t i, unsigned) {
+      const std::size_t item = items[first + i];
+      inside[i] = segment.run(flight.states.at(item), statics(stage.part, item), flight.assignment, wanted);
+      count_pass();
+    });
+    parallel_for(inside.size() * pieces, workers_, cancel_, [&](std::size_t i, unsigned) {
+      visit(items[first + i / pieces], i % pieces, inside[i / pieces]);
+    });
+  }
+}
+
 HeldTensor Replay::run_last(const Flight& flight, std::size_t sample) {
   const std::size_t part = program_.parts.size() - 1;
   const Stage stage{part, program_.parts[part]->cut.segments.size() - 1};

@@ -45,6 +45,11 @@ class Replay {
   using Visit = std::function<void(std::size_t item, const Values& inside)>;
   void look_inside(const Stage& stage, const Flight& flight, const std::vector<std::size_t>& items,
                    const Visit& visit);
+  // The same with `pieces` calls an item, which may go on at once: visit(item, piece, inside). As many items
+  // are held at once as there are workers, so that none of them waits for the last item's calls.
+  using VisitPiece = std::function<void(std::size_t item, std::size_t piece, const Values& inside)>;
+  void look_inside(const Stage& stage, const Flight& flight, const std::vector<std::size_t>& items,
+                   std::size_t pieces, const VisitPiece& visit);
 
   // The last stage for one sample of a flight: the model's output.
   [[nodiscard]] HeldTensor run_last(const Flight& flight, std::size_t sample);
