@@ -3,9 +3,19 @@
 #include "quant/packed_blocks.h"
 
 namespace qvl {
+namespace {
+
+// One matrix of a MatMul or Gemm, not a stack and not a vector (which is the only MatMul weight that lies
+// so).
+bool is_matrix(const StoredWeight& weight) {
+  const bool vector = weight.op == "MatMul" && weight.layout.axis == DepthAxis::contiguous;
+  return weight.op != "Conv" && weight.layout.matrices == 1 && !vector;
+}
+
+}  // namespace
 
 bool is_block_product(const StoredWeight& weight, const Format& format) {
-  return format.activations == ActivationRounding::kept && weight.op != "Conv" && weight.layout.matrices == 1;
+  return format.activations == ActivationRounding::kept && is_matrix(weight);
 }
 
 std::uint64_t stored_bytes(const StoredWeight& weight, const std::optional<Format>& format) {
@@ -14,7 +24,7 @@ std::uint64_t stored_bytes(const StoredWeight& weight, const std::optional<Forma
   const auto channels = static_cast<std::uint64_t>(layout.matrices * layout.rows);
   const auto depth = static_cast<std::uint64_t>(layout.depth);
   const bool rounds = format->activations != ActivationRounding::kept;
-  if (rounds && (weight.op == "Conv" || layout.matrices == 1)) return channels * (depth + 4);
+  if (rounds && (weight.op == "Conv" || is_matrix(weight))) return channels * (depth + 4);
   Format stored = *format;
   stored.activations = ActivationRounding::kept;
   const auto block = static_cast<std::uint64_t>(stored_block(stored, layout.depth));

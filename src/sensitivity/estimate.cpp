@@ -12,7 +12,7 @@
 namespace qvl {
 namespace {
 
-constexpr double kCarried = 0.85;
+constexpr double kCarried = 0.75;
 constexpr double kDirectRuns = 3;  // runs of segments for each one that errors in the blocks take
 
 // Mean squared error and mean divergence; as a gain: what a squared error of 1 at the end of a block makes.

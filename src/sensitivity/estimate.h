@@ -16,7 +16,7 @@ namespace qvl {
 
 // Which candidates are replayed to the output, and on which samples. Errors of the output come from few
 // samples: those whose answer hangs on little. They are known from the runs with the whole model quantized;
-// `carriers` are the fewest samples that make up 85 % of such a run's error, the largest first.
+// `carriers` are the fewest samples that make up 75 % of such a run's error, the largest first.
 //
 // direct: every candidate is replayed on its format's carriers, or on as many of them as can be paid for.
 // Otherwise (large models) units spread evenly over the model are replayed in one format, the coarsest for
