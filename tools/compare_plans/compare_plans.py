@@ -29,7 +29,10 @@ class Comparison:
     def qvl(self, *arguments):
         command = [self.options.qvl, *map(str, arguments)]
         print("$", " ".join(command), flush=True)
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"exit code {done.returncode}: {done.stderr}")
+        return done.stdout
 
     def half(self, number):
         """A file with half of the calibration chats; pictures by their whole paths."""
