@@ -19,6 +19,23 @@ struct QuantizedGraph::State {
   std::uint64_t data_bytes = 0;
 };
 
+inline void set_integer(onnx::NodeProto& node, const std::string& name, std::int64_t value) {
+  onnx::AttributeProto& attribute = *node.add_attribute();
+  attribute.set_name(name);
+  attribute.set_type(onnx::AttributeProto::INT);
+  attribute.set_i(value);
+}
+
+template <class T>
+onnx::TensorProto tensor_of(onnx::TensorProto::DataType type, const Shape& shape,
+                            const std::vector<T>& values) {
+  onnx::TensorProto tensor;
+  tensor.set_data_type(type);
+  for (const std::int64_t dim : shape) tensor.add_dims(dim);
+  tensor.mutable_raw_data()->assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+  return tensor;
+}
+
 // Replaces the units of a graph, one after the other.
 class QuantizedNodes {
  public:

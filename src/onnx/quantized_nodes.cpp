@@ -19,13 +19,6 @@ constexpr int kFloat = onnx::TensorProto::FLOAT;
 constexpr int kHalf = onnx::TensorProto::FLOAT16;
 constexpr int kZeroPoint = 128;
 
-void set(onnx::NodeProto& node, const std::string& name, std::int64_t value) {
-  onnx::AttributeProto& attribute = *node.add_attribute();
-  attribute.set_name(name);
-  attribute.set_type(onnx::AttributeProto::INT);
-  attribute.set_i(value);
-}
-
 const onnx::AttributeProto* find(const onnx::NodeProto& node, const std::string& name) {
   for (const onnx::AttributeProto& attribute : node.attribute()) {
     if (attribute.name() == name) return &attribute;
@@ -41,16 +34,6 @@ std::int64_t integer(const onnx::NodeProto& node, const std::string& name, std::
 float real(const onnx::NodeProto& node, const std::string& name, float missing) {
   const onnx::AttributeProto* found = find(node, name);
   return found == nullptr ? missing : found->f();
-}
-
-template <class T>
-onnx::TensorProto tensor_of(onnx::TensorProto::DataType type, const Shape& shape,
-                            const std::vector<T>& values) {
-  onnx::TensorProto tensor;
-  tensor.set_data_type(type);
-  for (const std::int64_t dim : shape) tensor.add_dims(dim);
-  tensor.mutable_raw_data()->assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
-  return tensor;
 }
 
 std::int64_t product(const Shape& shape) {
@@ -176,7 +159,7 @@ std::string QuantizedNodes::apply(Work& work, const std::string& op, const std::
 }
 
 std::string QuantizedNodes::cast(Work& work, const std::string& value, int type) {
-  set(add(work, "Cast", {value}), "to", type);
+  set_integer(add(work, "Cast", {value}), "to", type);
   return result(work);
 }
 
@@ -191,41 +174,6 @@ bool QuantizedNodes::takes_blocks(const Work& work) {
 bool QuantizedNodes::takes_integers(const Work& work) const {
   return work.unit->activations == QuantizedNode::Activations::dynamic &&
          (work.old.op_type() == "Conv" || work.unit->shape.size() == 2);
-}
-
-void QuantizedNodes::store_blocks(Work& work, DType scales) {
-  const QuantizedNode& unit = *work.unit;
-  const std::int64_t rows = unit.matrices * unit.rows;
-  const std::int64_t blocks = (unit.depth + unit.block - 1) / unit.block;
-  const std::string key = unit.share.empty() ? "" : fmt::format("{} blocks {}", unit.share, name(scales));
-  const auto known = shared_.find(key);
-  if (!key.empty() && known != shared_.end()) {
-    work.stored = known->second;
-    return;
-  }
-  using Kind = QuantizedPiece::Kind;
-  work.stored.levels = initializer(unit.weight + ".quantized", Kind::blocks, DType::u8,
-                                   {rows, blocks, unit.block * unit.bits / 8}, work.number);
-  work.stored.scales =
-      initializer(unit.weight + ".scales", Kind::scales, scales, {rows, blocks}, work.number);
-  if (!key.empty()) shared_[key] = work.stored;
-}
-
-void QuantizedNodes::store_columns(Work& work) {
-  const QuantizedNode& unit = *work.unit;
-  const std::string key =
-      unit.share.empty() ? "" : fmt::format("{} columns {}", unit.share, work.old.op_type());
-  const auto known = shared_.find(key);
-  if (!key.empty() && known != shared_.end()) {
-    work.stored = known->second;
-    return;
-  }
-  using Kind = QuantizedPiece::Kind;
-  const Shape shape = work.old.op_type() == "Conv" ? unit.shape : Shape{unit.depth, unit.rows};
-  work.stored.levels = initializer(unit.weight + ".quantized", Kind::columns, DType::u8, shape, work.number);
-  work.stored.scales =
-      initializer(unit.weight + ".scales", Kind::scales, DType::f32, {unit.rows}, work.number);
-  if (!key.empty()) shared_[key] = work.stored;
 }
 
 std::string QuantizedNodes::smoothed(Work& work, const std::string& operand) {
@@ -278,11 +226,11 @@ void QuantizedNodes::as_blocks(Work& work) {
   if (work.type != type) operand = cast(work, operand, type);
   onnx::NodeProto& node = add(work, "MatMulNBits", {operand, work.stored.levels, work.stored.scales});
   node.set_domain(kContrib);
-  set(node, "K", unit.depth);
-  set(node, "N", unit.rows);
-  set(node, "bits", unit.bits);
-  set(node, "block_size", unit.block);
-  if (unit.accuracy_level != 0) set(node, "accuracy_level", unit.accuracy_level);
+  set_integer(node, "K", unit.depth);
+  set_integer(node, "N", unit.rows);
+  set_integer(node, "bits", unit.bits);
+  set_integer(node, "block_size", unit.block);
+  if (unit.accuracy_level != 0) set_integer(node, "accuracy_level", unit.accuracy_level);
   uses_contrib_ = true;
   finish_product(work, result(work), type);
 }
@@ -344,61 +292,6 @@ std::string QuantizedNodes::rounded_operand(Work& work, std::string operand) {
     operand = apply(work, "QuantizeLinear", {operand, scale, zero_point});
   }
   return apply(work, "DequantizeLinear", {operand, scale, zero_point});
-}
-
-// The weight in f32 and in the node's own shape, from blocks, by operators that any opset has.
-std::string QuantizedNodes::unpacked_weight(Work& work) {
-  const QuantizedNode& unit = *work.unit;
-  store_blocks(work, DType::f32);
-  const std::int64_t rows = unit.matrices * unit.rows;
-  const std::int64_t blocks = (unit.depth + unit.block - 1) / unit.block;
-  std::string value = cast(work, work.stored.levels, kFloat);
-  if (unit.bits == 4) {
-    const std::string sixteen = number(work, "sixteen", 16);
-    const std::string high =
-        apply(work, "Floor", {apply(work, "Mul", {value, number(work, "part", 1.0F / 16)})});
-    const std::string low = apply(work, "Sub", {value, apply(work, "Mul", {high, sixteen})});
-    const std::string pairs = numbers(work, "pairs", {rows, blocks, unit.block / 2, 1});
-    const std::vector<std::string> halves{apply(work, "Reshape", {low, pairs}),
-                                          apply(work, "Reshape", {high, pairs})};
-    set(add(work, "Concat", halves), "axis", 3);
-    value = apply(work, "Reshape", {result(work), numbers(work, "blocks", {rows, blocks, unit.block})});
-  }
-  value = apply(work, "Sub", {value, number(work, "middle", static_cast<float>(1 << (unit.bits - 1)))});
-  const std::string scales =
-      apply(work, "Reshape", {work.stored.scales, numbers(work, "scales_shape", {rows, blocks, 1})});
-  value = apply(work, "Mul", {value, scales});
-  value = apply(work, "Reshape", {value, numbers(work, "padded", {rows, blocks * unit.block})});
-  if (blocks * unit.block != unit.depth) {
-    value = apply(
-        work, "Slice",
-        {value, numbers(work, "from", {0}), numbers(work, "to", {unit.depth}), numbers(work, "axis", {1})});
-  }
-  if (work.old.op_type() == "Conv" || unit.shape.size() == 1)
-    return apply(work, "Reshape", {value, numbers(work, "shape", unit.shape)});
-  value = apply(work, "Reshape", {value, numbers(work, "stacked", {unit.matrices, unit.rows, unit.depth})});
-  onnx::NodeProto& turn = add(work, "Transpose", {value});
-  onnx::AttributeProto& permutation = *turn.add_attribute();
-  permutation.set_name("perm");
-  permutation.set_type(onnx::AttributeProto::INTS);
-  for (const int axis : {0, 2, 1}) permutation.add_ints(axis);
-  Shape shape = unit.shape;
-  shape[shape.size() - 2] = unit.depth;
-  shape[shape.size() - 1] = unit.rows;
-  return apply(work, "Reshape", {result(work), numbers(work, "shape", shape)});
-}
-
-// The weight in f32 by DequantizeLinear with a scale for each output channel.
-std::string QuantizedNodes::weight_from_columns(Work& work) {
-  const bool conv = work.old.op_type() == "Conv";
-  store_columns(work);
-  const std::string zero_point =
-      constant(work.old.name() + "/weight_zero_point",
-               tensor_of(onnx::TensorProto::UINT8, {work.unit->rows},
-                         std::vector<std::uint8_t>(static_cast<std::size_t>(work.unit->rows), kZeroPoint)));
-  set(add(work, "DequantizeLinear", {work.stored.levels, work.stored.scales, zero_point}, "weight"), "axis",
-      conv ? 0 : 1);
-  return result(work);
 }
 
 // The node itself with operands that went through integers and back.
@@ -502,10 +395,10 @@ void QuantizedNodes::replace(const QuantizedTable& table, std::size_t number) {
   onnx::NodeProto& node =
       add(work, "GatherBlockQuantized", {work.stored.levels, work.old.input(1), work.stored.scales});
   node.set_domain(kContrib);
-  set(node, "bits", table.bits);
-  set(node, "block_size", table.block);
-  set(node, "gather_axis", 0);
-  set(node, "quantize_axis", 1);
+  set_integer(node, "bits", table.bits);
+  set_integer(node, "block_size", table.block);
+  set_integer(node, "gather_axis", 0);
+  set_integer(node, "quantize_axis", 1);
   uses_contrib_ = true;
   name_last(work);
 }

@@ -191,84 +191,108 @@ CalibratedUnits CalibrationRun::calibrate() {
   return result;
 }
 
-void CalibrationRun::gptq(const CalibratedUnits& calibrated, const Take& take) {
-  State& s = *state_;
-  // Of one stage: rows by operand and item, in order, and what is made of them.
-  std::map<std::string, std::map<std::size_t, std::vector<float>>> rows_by_operand;
-  std::map<std::string, Hessian> hessians;
-  std::mutex mutex;
-  const auto visit = [&](std::size_t unit, std::size_t item, const TensorView& operand) {
-    const auto planned = s.planned(unit);
+// Quantizes the units of one stage after the other.
+class CalibrationRun::GptqPass {
+ public:
+  GptqPass(State& state, const CalibratedUnits& calibrated, const Take& take)
+      : s_(state), calibrated_(calibrated), take_(take) {}
+
+  void run() {
+    s_.fly(
+        [this](std::size_t unit, std::size_t item, const TensorView& operand) { see(unit, item, operand); },
+        [this](const Stage& stage) { quantize_stage(stage); });
+  }
+
+ private:
+  // From several threads: keeps the rows of an operand once, whoever takes it.
+  void see(std::size_t unit, std::size_t item, const TensorView& operand) {
+    const auto planned = s_.planned(unit);
     if (!planned || planned->algorithm != WeightAlgorithm::gptq) return;
-    const Unit& info = s.program->unit(unit);
+    const Unit& info = s_.program->unit(unit);
     if (!State::has_rows(info)) {
       throw InputError(
           fmt::format("the plan wants gptq for {}, a {}; that is for MatMul and Gemm with one weight matrix",
                       info.name, info.op));
     }
     {
-      const std::lock_guard lock(mutex);
-      if (rows_by_operand[info.input].contains(item)) return;
+      const std::lock_guard lock(mutex_);
+      if (rows_by_operand_[info.input].contains(item)) return;
     }
-    std::vector<float> rows = rows_of(operand, info, s.turned(s.program->part_of(unit), info));
-    const std::lock_guard lock(mutex);
-    rows_by_operand[info.input].emplace(item, std::move(rows));
-  };
-  const auto hessian_of = [&](const Unit& unit, const std::vector<float>& smoothing) {
-    Hessian hessian(unit.layout.depth);
-    for (const auto& [item, rows] : rows_by_operand.at(unit.input)) {
-      if (smoothing.empty()) {
-        hessian.add(rows, best_isa(), s.options.threads);
-        continue;
-      }
-      std::vector<float> smoothed = rows;
-      for (std::size_t i = 0; i < smoothed.size(); ++i) smoothed[i] *= 1.0F / smoothing[i % smoothing.size()];
-      hessian.add(smoothed, best_isa(), s.options.threads);
-    }
-    return hessian;
-  };
-  const auto quantize = [&](std::size_t unit, const PlannedFormat& planned) {
-    const Unit& info = s.program->unit(unit);
-    std::vector<float> plain = *s.weights.get(unit, nullptr);
-    const auto known = calibrated.find(info.name);
-    const std::vector<float> smoothing =
-        known == calibrated.end() ? std::vector<float>{} : known->second.smoothing;
-    const auto factor = [&](std::size_t i) {
-      const auto depth = static_cast<std::size_t>(info.layout.depth);
-      return smoothing[info.layout.axis == DepthAxis::contiguous
-                           ? i % depth
-                           : i / static_cast<std::size_t>(info.layout.rows) % depth];
-    };
-    for (std::size_t i = 0; !smoothing.empty() && i < plain.size(); ++i) plain[i] *= factor(i);
-    QuantizedWeights made;
-    if (planned.algorithm == WeightAlgorithm::gptq) {
-      const std::string key = smoothing.empty() ? info.input : info.name;  // q, k and v share theirs
-      if (!hessians.contains(key)) hessians.emplace(key, hessian_of(info, smoothing));
-      made = quantize_gptq(info.layout, planned.format, plain, hessians.at(key), {}, best_isa(),
-                           s.options.threads);
-      take(info.name, made, plain);
-    } else if (planned.algorithm == WeightAlgorithm::least_squares) {
-      made =
-          quantize_least_squares(info.layout, planned.format, plain,
-                                 known == calibrated.end() ? std::vector<float>{} : known->second.importance,
-                                 best_isa(), s.options.threads);
-    } else {
-      made = quantize_weights(info.layout, planned.format, plain, best_isa(), s.options.threads);
-    }
-    std::vector<float> values(plain.size());
-    made.dequantize(values);
-    for (std::size_t i = 0; !smoothing.empty() && i < values.size(); ++i) values[i] /= factor(i);
-    s.weights.replace(unit, std::move(values));
-  };
-  s.fly(visit, [&](const Stage& stage) {
-    const ModelPart& part = *s.program->parts[stage.part];
-    for (const std::size_t local : stage.of(*s.program).units) {
-      if (const auto planned = s.planned(part.first_unit + local))
+    std::vector<float> rows = rows_of(operand, info, s_.turned(s_.program->part_of(unit), info));
+    const std::lock_guard lock(mutex_);
+    rows_by_operand_[info.input].emplace(item, std::move(rows));
+  }
+
+  void quantize_stage(const Stage& stage) {
+    const ModelPart& part = *s_.program->parts[stage.part];
+    for (const std::size_t local : stage.of(*s_.program).units) {
+      if (const auto planned = s_.planned(part.first_unit + local))
         quantize(part.first_unit + local, *planned);
     }
-    hessians.clear();
-    rows_by_operand.clear();
-  });
+    hessians_.clear();
+    rows_by_operand_.clear();
+  }
+
+  [[nodiscard]] Hessian hessian_of(const Unit& unit, const std::vector<float>& smoothing) const {
+    Hessian hessian(unit.layout.depth);
+    for (const auto& [item, rows] : rows_by_operand_.at(unit.input)) {
+      std::vector<float> smoothed;
+      if (!smoothing.empty()) {
+        smoothed = rows;
+        for (std::size_t i = 0; i < smoothed.size(); ++i)
+          smoothed[i] *= 1.0F / smoothing[i % smoothing.size()];
+      }
+      hessian.add(smoothing.empty() ? rows : smoothed, best_isa(), s_.options.threads);
+    }
+    return hessian;
+  }
+
+  [[nodiscard]] QuantizedWeights made(const Unit& unit, const PlannedFormat& planned,
+                                      const CalibratedUnit& calibrated, std::span<const float> plain) {
+    const int threads = s_.options.threads;
+    if (planned.algorithm == WeightAlgorithm::nearest)
+      return quantize_weights(unit.layout, planned.format, plain, best_isa(), threads);
+    if (planned.algorithm == WeightAlgorithm::least_squares) {
+      return quantize_least_squares(unit.layout, planned.format, plain, calibrated.importance, best_isa(),
+                                    threads);
+    }
+    const std::string key = calibrated.smoothing.empty() ? unit.input : unit.name;  // q, k and v share theirs
+    if (!hessians_.contains(key)) hessians_.emplace(key, hessian_of(unit, calibrated.smoothing));
+    return quantize_gptq(unit.layout, planned.format, plain, hessians_.at(key), {}, best_isa(), threads);
+  }
+
+  // What comes behind sees the weight that was made.
+  void quantize(std::size_t unit, const PlannedFormat& planned) {
+    const Unit& info = s_.program->unit(unit);
+    const auto known = calibrated_.find(info.name);
+    const CalibratedUnit calibrated = known == calibrated_.end() ? CalibratedUnit{} : known->second;
+    const std::vector<float>& smoothing = calibrated.smoothing;
+    const auto depth = static_cast<std::size_t>(info.layout.depth);
+    const auto rows = static_cast<std::size_t>(info.layout.rows);
+    const auto factor = [&](std::size_t i) {
+      return smoothing[info.layout.axis == DepthAxis::contiguous ? i % depth : i / rows % depth];
+    };
+    std::vector<float> plain = *s_.weights.get(unit, nullptr);
+    for (std::size_t i = 0; !smoothing.empty() && i < plain.size(); ++i) plain[i] *= factor(i);
+    const QuantizedWeights weights = made(info, planned, calibrated, plain);
+    if (planned.algorithm == WeightAlgorithm::gptq) take_(info.name, weights, plain);
+    std::vector<float> values(plain.size());
+    weights.dequantize(values);
+    for (std::size_t i = 0; !smoothing.empty() && i < values.size(); ++i) values[i] /= factor(i);
+    s_.weights.replace(unit, std::move(values));
+  }
+
+  State& s_;
+  const CalibratedUnits& calibrated_;
+  const Take& take_;
+  std::mutex mutex_;
+  // Of one stage: rows by operand and item, in order, and what is made of them.
+  std::map<std::string, std::map<std::size_t, std::vector<float>>> rows_by_operand_;
+  std::map<std::string, Hessian> hessians_;
+};
+
+void CalibrationRun::gptq(const CalibratedUnits& calibrated, const Take& take) {
+  GptqPass(*state_, calibrated, take).run();
 }
 
 }  // namespace qvl

@@ -34,6 +34,7 @@ class CalibrationRun {
 
  private:
   struct State;
+  class GptqPass;
   std::unique_ptr<State> state_;
 };
 
