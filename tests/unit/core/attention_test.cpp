@@ -178,8 +178,15 @@ TEST(Attention, MasksOfAllShapes) {
   }
 }
 
+// Under the sanitizers, where these are slow, two of them go all the ways through the code.
+#if defined(QVL_SANITIZED)
+const std::vector<float> kLows{kLowest, -90.0F};
+#else
+const std::vector<float> kLows{kLowest, -kEndless, -1e4F, -2000.0F, -90.0F, -20.0F};
+#endif
+
 TEST(Attention, CausalMasks) {
-  for (const float low : {kLowest, -kEndless, -1e4F, -2000.0F, -90.0F, -20.0F}) {
+  for (const float low : kLows) {
     for (const auto& [rows, keys] : {std::pair{300, 300}, std::pair{70, 300}, std::pair{257, 257}}) {
       SCOPED_TRACE(low);
       Problem problem = simple(rows, keys, 24, 32);
