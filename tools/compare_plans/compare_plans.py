@@ -94,7 +94,7 @@ class Comparison:
 
     def run(self):
         rows = {}
-        answers = []
+        chosen = []
         for number in range(1, self.options.halves + 1):
             data = self.half(number)
             folders = {"uniform int4:16 / int4:32": self.quantize("uniform", "--plan", self.uniform())}
@@ -109,9 +109,9 @@ class Comparison:
             found = self.evaluate(f"evaluation-{number}", folders.values(), False)
             for name, folder in folders.items():
                 rows.setdefault(name, []).append(found[folder.name])
-            answers.append(self.evaluate(f"answers-{number}", [folders["kl"], folders["kl, gptq"]], True))
+            chosen.append(folders["kl"])
         self.print_plans(rows)
-        self.print_answers(answers)
+        self.print_answers(self.evaluate("answers", chosen, True))
         self.print_algorithms()
 
     def print_plans(self, rows):
@@ -125,15 +125,15 @@ class Comparison:
             each = ", ".join(f"{row['kl']:.2e} ({row['kl_stderr']:.1e})" for row in found)
             top1 = sum(row["top1"] for row in found) / len(found)
             size = sum(row["bytes"] for row in found) / len(found)
-            print(f"| {name} | {size:,.0f} | {mean:.2e} | {spread:.1e} | {each} | {top1:.2%} |")
+            print(f"| {name} | {size:,.0f} | {mean:.2e} | {spread:.1e} | {each} | {top1:.2%} |", flush=True)
 
-    def print_answers(self, answers):
-        print("\n| folder | exact answers, by half | the unquantized folder's |")
-        print("|---|---|--:|")
-        plain = pathlib.Path(self.options.model).name
-        for kind in ("q-kl", "q-kl-gptq"):
-            exact = [found[f"{kind}-{number + 1}"]["exact"] for number, found in enumerate(answers)]
-            print(f"| {kind} | {', '.join(map(str, exact))} | {answers[0][plain]['exact']} |")
+    def print_answers(self, found):
+        print("\n| folder | exact answers | the reference's very tokens | KL |")
+        print("|---|--:|--:|--:|")
+        for name, row in found.items():
+            same = "" if row["same"] is None else row["same"]
+            kl = "" if row["kl"] is None else f"{row['kl']:.2e}"
+            print(f"| {name} | {row['exact']} | {same} | {kl} |", flush=True)
 
     def print_algorithms(self):
         folders = {}
