@@ -72,7 +72,8 @@ struct CalibrationRun::State {
   void fly(const Visit& visit, const std::function<void(const Stage&)>& behind_stage);
   void look(const Stage& stage, const Flight& flight, const Visit& visit);
   void add_ranges(const CalibratedUnits& known, std::map<std::size_t, RangeCalibrator>& ranges);
-  void smooth(std::size_t unit, const PlannedFormat& format, const ChannelStats& stats,
+  // `by_item`: a unit's, in the items' order.
+  void smooth(std::size_t unit, const PlannedFormat& format, std::span<const ChannelStats* const> by_item,
               CalibratedUnit& result);
 };
 
@@ -108,14 +109,25 @@ void CalibrationRun::State::fly(const Visit& visit, const std::function<void(con
   }
 }
 
-void CalibrationRun::State::smooth(std::size_t unit, const PlannedFormat& format, const ChannelStats& stats,
-                                   CalibratedUnit& result) {
+void CalibrationRun::State::smooth(std::size_t unit, const PlannedFormat& format,
+                                   std::span<const ChannelStats* const> by_item, CalibratedUnit& result) {
   const Unit& info = program->unit(unit);
   const auto weight = weights.get(unit, nullptr);
-  result.alpha = format.smooth == kChooseSmooth ? best_alpha(stats, info.layout, *weight, options.threads)
-                                                : format.smooth;
+  // Every other item is for fitting, the others for trying; all of them for what is written.
+  ChannelStats all(info.layout.depth);
+  ChannelStats fit(info.layout.depth);
+  ChannelStats trial(info.layout.depth);
+  for (std::size_t i = 0; i < by_item.size(); ++i) {
+    all.merge(*by_item[i]);
+    if (i % 2 == 0) fit.merge(*by_item[i]);
+    if (i % 2 == 1 || by_item.size() == 1) trial.merge(*by_item[i]);
+  }
+  const bool fixed = format.format.activations == ActivationRounding::static_u8;
+  result.alpha = format.smooth == kChooseSmooth
+                     ? best_alpha(fit, trial, fixed, info.layout, *weight, options.threads)
+                     : format.smooth;
   if (result.alpha > 0)
-    result.smoothing = smoothing_factors(stats.largest(), info.layout, *weight, result.alpha);
+    result.smoothing = smoothing_factors(all.largest(), info.layout, *weight, result.alpha);
 }
 
 // Ranges of operands as they are when they are rounded: smoothed where they are.
@@ -177,12 +189,15 @@ CalibratedUnits CalibrationRun::calibrate() {
         },
         {});
     for (const auto& [unit, planned] : channels) {
-      ChannelStats all(s.program->unit(unit).layout.depth);
+      std::vector<const ChannelStats*> by_item;
       for (auto it = found.lower_bound({unit, 0}); it != found.end() && it->first.first == unit; ++it)
-        all.merge(it->second);
+        by_item.push_back(&it->second);
       CalibratedUnit& calibrated = result[s.program->unit(unit).name];
-      if (planned.smooth != 0) s.smooth(unit, planned, all, calibrated);
-      if (planned.algorithm == WeightAlgorithm::least_squares) calibrated.importance = all.mean_squares();
+      if (planned.smooth != 0) s.smooth(unit, planned, by_item, calibrated);
+      if (planned.algorithm != WeightAlgorithm::least_squares) continue;
+      ChannelStats all(s.program->unit(unit).layout.depth);
+      for (const ChannelStats* stats : by_item) all.merge(*stats);
+      calibrated.importance = all.mean_squares();
     }
   }
   if (!ranges.empty()) s.add_ranges(result, ranges);

@@ -112,6 +112,22 @@ TEST_F(Calibrated, GivesTheSameFilesForAnyNumberOfThreads) {
   }
 }
 
+// One number far above all others makes the range, and is among the rows that are tried.
+TEST(Smoothing, TrialsKnowTheRangeAndItsRows) {
+  const std::int64_t depth = 16;
+  std::vector<float> rows = test::noise(static_cast<std::size_t>(depth) * 240, 1);
+  ChannelStats even(depth);
+  even.add(rows);
+  rows[static_cast<std::size_t>(depth) * 5 + 3] = 4000;
+  ChannelStats odd(depth);
+  odd.add(rows);
+  EXPECT_FLOAT_EQ(odd.range(std::vector<float>(16, 0.5F)).most, 2000.0F);
+  EXPECT_NE(std::ranges::find(odd.rows(), 4000.0F), odd.rows().end());
+  const WeightLayout layout{1, 8, depth, DepthAxis::strided};
+  const std::vector<float> weight = test::noise(layout.elements(), 2);
+  EXPECT_GT(best_alpha(odd, odd, true, layout, weight, 1), 0);
+}
+
 TEST(Smoothing, FactorsAreTheFormula) {
   const WeightLayout layout{1, 2, 3, DepthAxis::strided};
   const std::vector<float> weight{1, -4, 0, 0, 0.5F, 0.25F};
