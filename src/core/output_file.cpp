@@ -180,6 +180,15 @@ void copy_file(const std::filesystem::path& from, const std::filesystem::path& p
   file.commit();
 }
 
+bool link_or_copy(const std::filesystem::path& from, const std::filesystem::path& place, bool link,
+                  const CancelToken* cancel, const std::function<void(std::uint64_t)>& advance) {
+  std::error_code error;
+  if (link) std::filesystem::create_hard_link(std::filesystem::canonical(from), place, error);
+  if (link && !error) return true;
+  copy_file(from, place, cancel, advance);
+  return false;
+}
+
 void write_file(const std::filesystem::path& place, std::string_view text) {
   OutputFile file(place);
   file.append(text);

@@ -64,6 +64,11 @@ void write_file(const std::filesystem::path& place, std::string_view text);
 void copy_file(const std::filesystem::path& from, const std::filesystem::path& place,
                const CancelToken* cancel, const std::function<void(std::uint64_t)>& advance);
 
+// A hard link of `from` where `link` is true and the file system can, else a copy by copy_file(). Tells
+// whether it is a link.
+bool link_or_copy(const std::filesystem::path& from, const std::filesystem::path& place, bool link,
+                  const CancelToken* cancel, const std::function<void(std::uint64_t)>& advance);
+
 // Where an output file will be: `place`, or what it points to when it is a symbolic link. Throws InputError
 // when a folder, a device or a pipe stands there, or when its folder is missing: to be asked before long
 // work.

@@ -119,7 +119,9 @@ void ExportRun::write_artifact(std::size_t index, const fs::path& folder, Manife
   begin(plan.file, tensor_bytes);
   if (plan.twin) {
     const ManifestArtifact& twin = manifest.artifacts[*plan.twin];
-    duplicate(folder / twin.data_file, data, tensor_bytes);
+    const bool linked = link_or_copy(folder / twin.data_file, data, !options_.copy_data, options_.cancel,
+                                     [this](std::uint64_t bytes) { advance(bytes); });
+    if (linked) advance(tensor_bytes);
     entry.tensors = twin.tensors;
     entry.data_sha256 = twin.data_sha256;
   } else {
@@ -132,17 +134,6 @@ void ExportRun::write_artifact(std::size_t index, const fs::path& folder, Manife
   OnnxModel::check(place);
   entry.file_sha256 = sha256_of_file(place);
   end();
-}
-
-// A hard link where that is possible and wanted, else a copy.
-void ExportRun::duplicate(const fs::path& from, const fs::path& to, std::uint64_t size_bytes) {
-  std::error_code error;
-  if (!options_.copy_data) fs::create_hard_link(from, to, error);
-  if (options_.copy_data || error) {
-    copy_file(from, to, options_.cancel, [this](std::uint64_t bytes) { advance(bytes); });
-  } else {
-    advance(size_bytes);
-  }
 }
 
 void ExportRun::copy_configs(const fs::path& folder) const {

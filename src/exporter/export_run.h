@@ -37,8 +37,6 @@ class ExportRun {
   void refuse_existing() const;
   void refuse(bool condition, const std::string& file) const;
   void write_artifact(std::size_t index, const std::filesystem::path& folder, Manifest& manifest);
-  void duplicate(const std::filesystem::path& from, const std::filesystem::path& to,
-                 std::uint64_t size_bytes);
   void copy_configs(const std::filesystem::path& folder) const;
   void publish(StagingFolder& staging, const Manifest& manifest);
   void begin(const std::string& stage, std::uint64_t bytes) const;

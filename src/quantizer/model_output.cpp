@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <string>
-#include <system_error>
 
 #include "core/output_file.h"
 #include "exporter/artifact_names.h"
@@ -53,9 +52,7 @@ void ModelOutput::open_twin(const fs::path& folder, const std::string& file, con
   file_ = file;
   written_ = twin.written_;
   const fs::path from = twin.folder_ / data_file_name(twin.file_);
-  std::error_code error;
-  if (!copy) fs::create_hard_link(from, folder / data_file_name(file), error);
-  if (copy || error) copy_file(from, folder / data_file_name(file), cancel, [](std::uint64_t) {});
+  (void)link_or_copy(from, folder / data_file_name(file), !copy, cancel, [](std::uint64_t) {});
 }
 
 bool ModelOutput::is_twin_of(const ModelOutput& other) const {

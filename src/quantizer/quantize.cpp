@@ -70,7 +70,6 @@ class Quantization {
   void write(const fs::path& place);
   void run_gptq(std::span<Source* const> opened);
   [[nodiscard]] Source* twin_of(const Source& source, std::span<Source* const> opened) const;
-  void duplicate(const fs::path& from, const fs::path& to) const;
   void update(ManifestArtifact& artifact, const Source& source, const fs::path& place) const;
   [[nodiscard]] QuantizeResult result(const fs::path& place) const;
   void begin(const std::string& stage, std::uint64_t bytes) const {
@@ -175,12 +174,6 @@ Source* Quantization::twin_of(const Source& source, std::span<Source* const> ope
   return nullptr;
 }
 
-void Quantization::duplicate(const fs::path& from, const fs::path& to) const {
-  std::error_code error;
-  if (!options_.copy_data) fs::create_hard_link(fs::canonical(from), to, error);
-  if (options_.copy_data || error) copy_file(from, to, options_.cancel, [](std::uint64_t) {});
-}
-
 // The files are all open: a unit's numbers go there as soon as they are known.
 void Quantization::run_gptq(std::span<Source* const> opened) {
   std::set<std::pair<Source*, std::size_t>> missing;
@@ -212,7 +205,9 @@ void Quantization::write(const fs::path& place) {
   std::vector<std::pair<Source*, Source*>> twins;
   for (const auto& source : sources_) {
     if (!source->output) {
-      for (const fs::path& file : source->graph.files()) duplicate(file, place / file.filename());
+      for (const fs::path& file : source->graph.files())
+        (void)link_or_copy(file, place / file.filename(), !options_.copy_data, options_.cancel,
+                           [](std::uint64_t) {});
     } else if (Source* const twin = twin_of(*source, opened)) {
       twins.emplace_back(source.get(), twin);
     } else {
