@@ -60,7 +60,7 @@ class QuantizedExport {
   }
 
   QuantizeResult run() {
-    require_plan_fits();
+    prepare();
     QuantPlan record = plan_;
     record.record.clear();
     run_.run_quantized(record.to_json(),
@@ -71,30 +71,26 @@ class QuantizedExport {
   }
 
  private:
-  // Before the first byte is written: the names of the units, in a folder that is gone again.
-  void require_plan_fits() {
+  // Before the first byte is written: units are found in a folder that is gone again.
+  void prepare() {
     const StagingFolder staging(options_.out);
     std::vector<std::string> names;
     for (const PlannedArtifact& artifact : run_.plan().artifacts()) {
       const HollowModel hollow(artifact.model, staging.path(), artifact.file);
       for (const Unit& unit : hollow.units) names.push_back(unit.name);
+      units_.push_back(static_cast<int>(hollow.units.size()));
+      outputs_.push_back(std::make_unique<ModelOutput>(
+          artifact.model.serialize(data_file_name(artifact.file)), artifact.file,
+          prepare_model(*hollow.graph, hollow.units, plan_, {}, options_.threads), plan_.sha256()));
     }
     require_units(plan_, names, options_.checkpoint.string());
   }
 
   void write(std::size_t index, const fs::path& folder, ManifestArtifact& entry) {
     const PlannedArtifact& artifact = run_.plan().artifacts()[index];
-    QuantizedFile file{artifact.file, entry.file_bytes + entry.data_bytes, 0, 0, 0};
-    const std::string graph_bytes = artifact.model.serialize(entry.data_file);
-    std::unique_ptr<ModelOutput> output;
-    {
-      const HollowModel hollow(artifact.model, folder, artifact.file);
-      file.units = static_cast<int>(hollow.units.size());
-      output = std::make_unique<ModelOutput>(
-          graph_bytes, artifact.file, prepare_model(*hollow.graph, hollow.units, plan_, {}, options_.threads),
-          plan_.sha256());
-    }
-    file.quantized = static_cast<int>(output->prepared().nodes.size());
+    ModelOutput* const output = outputs_[index].get();
+    QuantizedFile file{artifact.file, entry.file_bytes + entry.data_bytes, 0, units_[index],
+                       static_cast<int>(output->prepared().nodes.size())};
     const ModelOutput* twin = artifact.twin ? outputs_.at(*artifact.twin).get() : nullptr;
     if (twin != nullptr && output->is_twin_of(*twin)) {
       output->open_twin(folder, artifact.file, *twin, options_.copy_data, options_.cancel);
@@ -116,7 +112,6 @@ class QuantizedExport {
     file.bytes_after = entry.file_bytes + entry.data_bytes;
     result_.files.push_back(std::move(file));
     tensors_.push_back(entry.tensors);
-    outputs_.push_back(std::move(output));
   }
 
   const ExportOptions& options_;
@@ -124,6 +119,7 @@ class QuantizedExport {
   ExportRun run_;
   QuantizeResult result_;
   std::vector<std::unique_ptr<ModelOutput>> outputs_;  // by artifact
+  std::vector<int> units_;                             // likewise, how many it has
   std::vector<std::vector<TensorReport>> tensors_;
 };
 
