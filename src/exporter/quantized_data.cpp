@@ -26,10 +26,7 @@ std::uint64_t row_bytes(const QuantizedPiece& piece) {
 }
 
 void smooth(const WeightLayout& layout, std::span<const float> factors, std::span<float> weights) {
-  const auto rows = static_cast<std::size_t>(layout.rows);
-  const auto depth = static_cast<std::size_t>(layout.depth);
-  for (std::size_t i = 0; i < weights.size(); ++i)
-    weights[i] *= factors[layout.axis == DepthAxis::contiguous ? i % depth : i / rows % depth];
+  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] *= factors[layout.channel(i)];
 }
 
 }  // namespace

@@ -37,6 +37,12 @@ struct WeightLayout {
                                                                   : (matrix * depth + k) * rows + row);
   }
 
+  // Which weight of its output channel (k above) lies at place i.
+  [[nodiscard]] std::size_t channel(std::size_t i) const noexcept {
+    const auto d = static_cast<std::size_t>(depth);
+    return axis == DepthAxis::contiguous ? i % d : i / static_cast<std::size_t>(rows) % d;
+  }
+
   bool operator==(const WeightLayout&) const = default;
 };
 

@@ -282,11 +282,7 @@ class CalibrationRun::GptqPass {
     const auto known = calibrated_.find(info.name);
     const CalibratedUnit calibrated = known == calibrated_.end() ? CalibratedUnit{} : known->second;
     const std::vector<float>& smoothing = calibrated.smoothing;
-    const auto depth = static_cast<std::size_t>(info.layout.depth);
-    const auto rows = static_cast<std::size_t>(info.layout.rows);
-    const auto factor = [&](std::size_t i) {
-      return smoothing[info.layout.axis == DepthAxis::contiguous ? i % depth : i / rows % depth];
-    };
+    const auto factor = [&](std::size_t i) { return smoothing[info.layout.channel(i)]; };
     std::vector<float> plain = *s_.weights.get(unit, nullptr);
     for (std::size_t i = 0; !smoothing.empty() && i < plain.size(); ++i) plain[i] *= factor(i);
     const QuantizedWeights weights = made(info, planned, calibrated, plain);

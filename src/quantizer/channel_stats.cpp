@@ -134,10 +134,9 @@ ValueRange ChannelStats::range(std::span<const float> factors) const {
 std::vector<float> smoothing_factors(std::span<const float> largest_inputs, const WeightLayout& layout,
                                      std::span<const float> weight, double alpha) {
   const auto depth = static_cast<std::size_t>(layout.depth);
-  const auto width = static_cast<std::size_t>(layout.rows);
   std::vector<float> largest(depth, 0.0F);
   for (std::size_t i = 0; i < weight.size(); ++i) {
-    float& own = largest[layout.axis == DepthAxis::contiguous ? i % depth : i / width];
+    float& own = largest[layout.channel(i)];
     own = std::max(own, std::abs(weight[i]));
   }
   std::vector<float> factors(depth, 1.0F);
@@ -152,7 +151,6 @@ std::vector<float> smoothing_factors(std::span<const float> largest_inputs, cons
 double best_alpha(const ChannelStats& fit, const ChannelStats& trial, bool fixed_range,
                   const WeightLayout& layout, std::span<const float> weight, int threads) {
   const auto depth = static_cast<std::size_t>(layout.depth);
-  const auto width = static_cast<std::size_t>(layout.rows);
   const std::vector<float> plain = product(trial.rows(), layout, weight, threads);
   double best = 0;
   double least = -1;
@@ -164,8 +162,7 @@ double best_alpha(const ChannelStats& fit, const ChannelStats& trial, bool fixed
       const std::vector<float> factors = smoothing_factors(fit.largest(), layout, weight, alpha);
       for (std::size_t k = 0; k < depth; ++k) reciprocal[k] = 1.0F / factors[k];
       for (std::size_t i = 0; i < rows.size(); ++i) rows[i] *= reciprocal[i % depth];
-      for (std::size_t i = 0; i < weights.size(); ++i)
-        weights[i] *= factors[layout.axis == DepthAxis::contiguous ? i % depth : i / width];
+      for (std::size_t i = 0; i < weights.size(); ++i) weights[i] *= factors[layout.channel(i)];
     }
     fake_quantize(layout, Format{}, weights, weights, best_isa(), threads);
     (void)fake_quantize_activation(rows, AffineU8::of_range((fixed_range ? fit : trial).range(reciprocal)),

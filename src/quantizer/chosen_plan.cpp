@@ -14,6 +14,7 @@ namespace qvl {
 namespace {
 
 constexpr std::size_t kMostNamed = 3;
+static_assert(kSmoothAuto == kChooseSmooth);  // the public name of the plan's
 
 PlannedFormat format_of(const QuantizeOptions& options) {
   PlannedFormat planned;

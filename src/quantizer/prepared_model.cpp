@@ -38,16 +38,15 @@ class Preparation {
       : graph_(graph), units_(units), plan_(plan), calibrated_(calibrated), threads_(threads) {}
 
   PreparedModel prepare() {
-    for (std::size_t u = 0; u < units_.size(); ++u) {
-      if (const auto planned = plan_.of(units_[u].name)) add_unit(u, *planned);
+    for (const Unit& unit : units_) {
+      if (const auto planned = plan_.of(unit.name)) add_unit(unit, *planned);
     }
     if (plan_.embedding) add_tables(*plan_.embedding);
     return std::move(result_);
   }
 
  private:
-  void add_unit(std::size_t number, const PlannedFormat& planned) {
-    const Unit& unit = units_[number];
+  void add_unit(const Unit& unit, const PlannedFormat& planned) {
     const auto found = calibrated_.find(unit.name);
     const CalibratedUnit calibrated = found == calibrated_.end() ? CalibratedUnit{} : found->second;
     const WeightLayout& layout = unit.layout;
@@ -77,7 +76,6 @@ class Preparation {
       weight.held = std::make_shared<const std::vector<float>>(load_weight(graph_, unit, threads_));
     result_.weights.push_back(std::move(weight));
     result_.names.push_back(unit.name);
-    result_.origin.push_back(number);
   }
 
   // Rows of a constant table that a value of the model chooses.

@@ -30,8 +30,7 @@ struct PreparedModel {
   std::vector<QuantizedTable> tables;
   std::vector<QuantizedUnit> units;
   std::vector<SourceWeight> weights;
-  std::vector<std::string> names;   // of units; of tables: of their weights
-  std::vector<std::size_t> origin;  // numbers among the graph's units; of tables none
+  std::vector<std::string> names;  // of units; of tables: of their weights
 };
 
 // `threads` compute weights that other nodes make. Throws InputError for what a format cannot be applied to.
