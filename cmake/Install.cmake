@@ -17,7 +17,8 @@ foreach(layer core checkpoint text image onnx quant runtime qwen25vl exporter en
 endforeach()
 # Nothing but qvl's own public symbols may meet those of the program that links the library.
 set(qvl_exports ${PROJECT_SOURCE_DIR}/cmake/exports.map)
-target_link_options(qvl_shared PRIVATE LINKER:--version-script=${qvl_exports} LINKER:--as-needed)
+# It is not unloaded: its watching thread and ONNX Runtime stay.
+target_link_options(qvl_shared PRIVATE LINKER:--version-script=${qvl_exports} LINKER:--as-needed LINKER:-z,nodelete)
 set_target_properties(qvl_shared PROPERTIES OUTPUT_NAME qvl EXPORT_NAME qvl VERSION ${PROJECT_VERSION} SOVERSION 0
                                             LINKER_LANGUAGE CXX LINK_DEPENDS ${qvl_exports})
 target_compile_features(qvl_shared INTERFACE cxx_std_20)

@@ -2,17 +2,17 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
+#include <cstdint>
 #include <functional>
-#include <mutex>
-#include <thread>
 
 #include "qvl/progress.h"
 
 namespace qvl {
 
-// While it lives, a thread looks at the token every few milliseconds and calls `on_cancel` once, from that
-// thread, when it is set. With a null token there is no thread. The destructor waits for the thread.
+// While it lives, the process's one watching thread looks at the token every few milliseconds and calls
+// `on_cancel` once, from that thread, when it is set. `on_cancel` must be short, must not throw, and must not
+// make or end a watch. With a null token nothing is watched. Cheap: runs of a millisecond have one each. The
+// destructor waits for a call that goes on. Throws MachineError where the thread cannot be started.
 class CancelWatch {
  public:
   CancelWatch(const CancelToken* token, std::function<void()> on_cancel);
@@ -23,12 +23,7 @@ class CancelWatch {
   static constexpr std::chrono::milliseconds kPeriod{10};
 
  private:
-  void watch(const CancelToken& token, const std::function<void()>& on_cancel);
-
-  std::mutex mutex_;
-  std::condition_variable ended_changed_;
-  bool ended_ = false;
-  std::thread thread_;
+  std::uint64_t number_ = 0;  // 0: nothing is watched
 };
 
 }  // namespace qvl

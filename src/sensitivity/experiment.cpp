@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "core/parallel.h"
@@ -25,7 +26,7 @@ Experiment::Experiment(Program& program, MeasurementStore& store, const std::vec
 }
 
 // Half of what states may take is for the samples themselves: unquantized, and once for each format with all
-// units quantized; the other half is for candidates.
+// units quantized; the other half is for candidates, up to a half of that for what keep() keeps.
 std::vector<Experiment::Group> Experiment::groups() const {
   const std::uint64_t each = memory_.sample_bytes() * (3 + (options_.direction_out ? formats_.size() : 0));
   const std::uint64_t most = memory_.state_bytes(replay_.workers()) / 2 / each;
@@ -107,37 +108,80 @@ void Experiment::measure(const Want& want, const std::string& stage) {
   }
 }
 
+// As many formats at once as candidates' states may take.
 void Experiment::measure_whole(const Group& group, const Want& want) {
+  std::vector<Attempt> attempts;
+  const auto run = [&] {
+    std::vector<Attempt*> all;
+    std::vector<Flight*> flights;
+    for (Attempt& attempt : attempts) {
+      attempt.flight = replay_.start(attempt.flight.assignment, attempt.samples);
+      all.push_back(&attempt);
+      flights.push_back(&attempt.flight);
+    }
+    if (!all.empty()) compare_at_end(replay_.advance_together({}, flights), all);
+    for (const Attempt& attempt : attempts) put_away(attempt);
+    attempts.clear();
+    store_.flush();
+  };
+  const std::uint64_t budget = candidate_bytes();
+  std::uint64_t bytes = 0;
   for (const Format& format : formats_) {
     auto attempt = attempt_of({std::nullopt, &format, true}, group, want);
     if (!attempt) continue;
-    attempt->flight = replay_.start(attempt->flight.assignment, attempt->flight.samples);
-    take_to_end({}, {&attempt->flight});
-    compare_at_end({&*attempt});
-    put_away(*attempt);
-    store_.flush();
+    const std::uint64_t more = attempt->samples.size() * memory_.sample_bytes();
+    if (bytes + more > budget) {
+      run();
+      bytes = 0;
+    }
+    bytes += more;
+    attempts.push_back(std::move(*attempt));
   }
+  run();
 }
 
 void Experiment::measure_group(const Group& group, const Want& want) {
+  const auto asks = [&](std::size_t unit, const Format& format, bool out) {
+    return selected_[unit] && std::ranges::any_of(group, [&](std::size_t s) {
+             const Wanted wanted = missing(want, {unit, &format, out}, s);
+             return wanted.inside || wanted.to_end;
+           });
+  };
+  std::vector<bool> asked(selected_.size(), false);  // by unit
   std::vector<Base> bases;
   bases.push_back({nullptr, replay_.start(Assignment(program_.unit_count()), group)});
   for (const Format& format : formats_) {
     bool any = false;
-    for (std::size_t unit = 0; unit < selected_.size() && !any; ++unit) {
-      any = selected_[unit] && std::ranges::any_of(group, [&](std::size_t s) {
-              return missing(want, {unit, &format, true}, s).to_end;
-            });
+    for (std::size_t unit = 0; unit < selected_.size(); ++unit) {
+      const bool out = asks(unit, format, true);
+      any = any || out;
+      asked[unit] = asked[unit] || out || asks(unit, format, false);
     }
     if (any) bases.push_back({&format, replay_.start(assignment_of({std::nullopt, &format, true}), group)});
   }
-  std::vector<Flight*> flights;
-  for (Base& base : bases) flights.push_back(&base.flight);
-  for (Stage stage; !stage.is_end(program_); stage = stage.next(program_)) {
-    measure_stage(stage, bases, group, want);
+  auto left = std::ranges::count(asked, true);
+  for (Stage stage; left > 0 && !stage.is_end(program_); stage = stage.next(program_)) {
+    const std::size_t first = program_.parts[stage.part]->first_unit;
+    const auto here = std::ranges::count_if(stage.of(program_).units,
+                                            [&](std::size_t local) { return asked[first + local]; });
+    if (here > 0) measure_stage(stage, bases, group, want);
     replay_.forget_tails(stage);
-    if (!stage.is_last(program_)) replay_.advance(stage, flights);
+    left -= here;
+    if (left > 0 && !stage.is_last(program_)) advance(stage, bases);
   }
+}
+
+void Experiment::advance(const Stage& stage, std::vector<Base>& bases) {
+  std::vector<Flight*> flights;
+  for (Base& base : bases) {
+    const auto kept = base.format == nullptr ? kept_.find(stage.next(program_)) : kept_.end();
+    if (kept != kept_.end()) {
+      base.flight = kept->second;
+    } else {
+      flights.push_back(&base.flight);
+    }
+  }
+  replay_.advance(stage, flights);
 }
 
 std::optional<Experiment::Attempt> Experiment::attempt_of(const Candidate& candidate, const Group& group,
@@ -158,7 +202,7 @@ std::optional<Experiment::Attempt> Experiment::attempt_of(const Candidate& candi
 void Experiment::measure_stage(const Stage& stage, const std::vector<Base>& bases, const Group& group,
                                const Want& want) {
   const ModelPart& part = *program_.parts[stage.part];
-  const std::uint64_t budget = memory_.state_bytes(replay_.workers()) / 2;
+  const std::uint64_t budget = candidate_bytes();
   std::vector<Attempt> attempts;
   std::uint64_t bytes = 0;
   const auto run = [&] {
@@ -185,33 +229,36 @@ void Experiment::measure_stage(const Stage& stage, const std::vector<Base>& base
 }
 
 void Experiment::run_attempts(const Stage& stage, std::vector<Attempt>& attempts) {
-  std::map<const Flight*, std::set<std::size_t>> items;  // by base
+  std::map<const Flight*, std::vector<Attempt*>> of_base;
   std::set<std::size_t> samples;
   for (Attempt& attempt : attempts) {
+    of_base[attempt.base].push_back(&attempt);
     samples.insert(attempt.flight.samples.begin(), attempt.flight.samples.end());
     // Made here, so that several threads can write to them.
     for (const std::size_t item : items_of(program_, stage.part, attempt.flight.samples)) {
-      items[attempt.base].insert(item);
       attempt.flight.states[item] = {};
       attempt.at_unit[item] = {};
       attempt.at_block[item] = {};
     }
     for (const std::size_t sample : attempt.flight.samples) attempt.at_end[sample] = {};
   }
-  if (stage.is_last(program_)) {
-    for (const std::size_t sample : samples) outputs_.emplace(sample, reference_output(sample));
-  }
-  for (const auto& group : items) {
-    const Flight* const base = group.first;
-    const std::set<std::size_t>& own = group.second;
-    std::vector<Attempt*> of_base;
-    for (Attempt& attempt : attempts) {
-      if (attempt.base == base) of_base.push_back(&attempt);
+  const auto look = [&](std::span<const std::size_t> some) {
+    for (const auto& [base, own] : of_base) {
+      std::vector<std::size_t> items = items_of(program_, stage.part, some);
+      std::erase_if(items, [&](std::size_t item) {
+        return std::ranges::none_of(own, [&](const Attempt* a) { return a->flight.states.contains(item); });
+      });
+      replay_.look_inside(stage, *base, items, own.size(),
+                          [&](std::size_t item, std::size_t piece, const Values& inside) {
+                            look_at_item(stage, *own[piece], item, inside);
+                          });
     }
-    replay_.look_inside(stage, *base, {own.begin(), own.end()}, of_base.size(),
-                        [&](std::size_t item, std::size_t piece, const Values& inside) {
-                          look_at_item(stage, *of_base[piece], item, inside);
-                        });
+  };
+  const std::vector<std::size_t> all(samples.begin(), samples.end());
+  if (stage.is_last(program_)) {
+    with_outputs(all, look);
+  } else {
+    look(all);
   }
   std::vector<Attempt*> going_on;
   std::vector<Flight*> flights;
@@ -223,10 +270,8 @@ void Experiment::run_attempts(const Stage& stage, std::vector<Attempt>& attempts
     going_on.push_back(&attempt);
     flights.push_back(&attempt.flight);
   }
-  outputs_.clear();
   if (!going_on.empty()) {
-    take_to_end(stage.next(program_), flights);
-    compare_at_end(going_on);
+    compare_at_end(replay_.advance_together(stage.next(program_), flights), going_on);
   }
   for (const Attempt& attempt : attempts) put_away(attempt);
   store_.flush();
@@ -280,10 +325,6 @@ void Experiment::keep_those_that_go_on(const Stage& stage, Attempt& attempt) con
                 [&](const auto& state) { return std::ranges::find(items, state.first) == items.end(); });
 }
 
-void Experiment::take_to_end(Stage stage, std::vector<Flight*> flights) {
-  for (; !stage.is_last(program_); stage = stage.next(program_)) replay_.advance(stage, flights);
-}
-
 HeldTensor Experiment::reference_output(std::size_t sample) { return replay_.run_last(*reference_, sample); }
 
 OutputSums Experiment::compare(std::size_t sample, const HeldTensor& reference, const HeldTensor& output,
@@ -299,38 +340,51 @@ OutputSums Experiment::compare(std::size_t sample, const HeldTensor& reference, 
   return output_sums(reference.view, output.view, program_.has_logits ? &info.answer : nullptr);
 }
 
-// Sample by sample, so that few outputs of the unquantized model are held.
-void Experiment::compare_at_end(std::vector<Attempt*> attempts) {
+// Calls work(some of the samples) until all had their turn, with the unquantized model's outputs for them in
+// outputs_: as many at once as an eighth of what states may take holds.
+void Experiment::with_outputs(const std::vector<std::size_t>& samples,
+                              const std::function<void(std::span<const std::size_t> some)>& work) {
+  const std::uint64_t room = memory_.state_bytes(replay_.workers()) / 8;
+  const auto most =
+      static_cast<std::size_t>(std::max<std::uint64_t>(1, room / std::max<std::uint64_t>(1, output_bytes_)));
+  const bool all_fit = reference_->samples.size() <= most;
+  for (std::size_t i = 0; i < samples.size(); i += most) {
+    const std::span some = std::span(samples).subspan(i, std::min(most, samples.size() - i));
+    std::vector<std::size_t> missing;
+    std::ranges::copy_if(some, std::back_inserter(missing),
+                         [&](std::size_t sample) { return !outputs_.contains(sample); });
+    std::vector<HeldTensor> made(missing.size());
+    parallel_for(made.size(), replay_.workers(), options_.cancel,
+                 [&](std::size_t m, unsigned) { made[m] = reference_output(missing[m]); });
+    for (std::size_t m = 0; m < made.size(); ++m) outputs_.insert_or_assign(missing[m], std::move(made[m]));
+    work(some);
+    if (!all_fit) outputs_.clear();
+  }
+}
+
+// `stage`: where the flights stand.
+void Experiment::compare_at_end(const Stage& stage, const std::vector<Attempt*>& attempts) {
   std::map<std::size_t, std::vector<Attempt*>> by_sample;
+  std::vector<std::size_t> samples;
   for (Attempt* const attempt : attempts) {
     for (std::size_t i = 0; i < attempt->wanted.size(); ++i) {
-      if (attempt->wanted[i].to_end) by_sample[attempt->samples[i]].push_back(attempt);
+      if (!attempt->wanted[i].to_end) continue;
+      by_sample[attempt->samples[i]].push_back(attempt);
+      attempt->at_end.try_emplace(attempt->samples[i]);
     }
   }
-  std::vector<std::pair<std::size_t, Attempt*>> runs;
-  const auto flush = [&] {
+  for (const auto& [sample, list] : by_sample) samples.push_back(sample);
+  with_outputs(samples, [&](std::span<const std::size_t> some) {
+    std::vector<std::pair<std::size_t, Attempt*>> runs;
+    for (const std::size_t sample : some) {
+      for (Attempt* const attempt : by_sample.at(sample)) runs.emplace_back(sample, attempt);
+    }
     parallel_for(runs.size(), replay_.workers(), options_.cancel, [&](std::size_t i, unsigned) {
       const auto& [sample, attempt] = runs[i];
-      const HeldTensor output = replay_.run_last(attempt->flight, sample);
+      const HeldTensor output = replay_.run_rest(stage, attempt->flight, sample);
       attempt->at_end.at(sample) = compare(sample, outputs_.at(sample), output, attempt->candidate);
     });
-    runs.clear();
-    outputs_.clear();
-  };
-  std::uint64_t held = 0;
-  for (const auto& [sample, list] : by_sample) {
-    HeldTensor output = reference_output(sample);
-    held += output.view.bytes.size();
-    outputs_.insert_or_assign(sample, std::move(output));
-    for (Attempt* const attempt : list) {
-      attempt->at_end.try_emplace(sample);
-      runs.emplace_back(sample, attempt);
-    }
-    if (held < memory_.state_bytes(replay_.workers()) / 8) continue;
-    flush();
-    held = 0;
-  }
-  flush();
+  });
 }
 
 void Experiment::put_away(const Attempt& attempt) {

@@ -92,9 +92,16 @@ class Experiment {
   using Group = std::vector<std::size_t>;  // samples whose states are held at once
 
   [[nodiscard]] std::vector<Group> groups() const;
+  // For the states of candidates that are on their way at once.
+  [[nodiscard]] std::uint64_t candidate_bytes() const {
+    return memory_.state_bytes(replay_.workers()) / 2 - kept_bytes_;
+  }
   void prepare(const Group& group, const Observe& observe);
   void advance_checked(const Stage& stage, Flight& base);
+  void keep(const Stage& stage, const Flight& base);
+  void advance(const Stage& stage, std::vector<Base>& bases);
   void own_answers(const Group& group);
+  void check_output(std::size_t sample, const HeldTensor& output);
   void run_shapes(Flight& flight);
   void keep_shapes(const Stage& stage, const Flight& flight);
   void check_inside(const Stage& stage, const Flight& base, const Observe& observe);
@@ -109,8 +116,9 @@ class Experiment {
   void run_attempts(const Stage& stage, std::vector<Attempt>& attempts);
   void look_at_item(const Stage& stage, Attempt& attempt, std::size_t item, const Values& inside);
   void keep_those_that_go_on(const Stage& stage, Attempt& attempt) const;
-  void take_to_end(Stage stage, std::vector<Flight*> flights);
-  void compare_at_end(std::vector<Attempt*> attempts);
+  void with_outputs(const std::vector<std::size_t>& samples,
+                    const std::function<void(std::span<const std::size_t> some)>& work);
+  void compare_at_end(const Stage& stage, const std::vector<Attempt*>& attempts);
   [[nodiscard]] HeldTensor reference_output(std::size_t sample);
   [[nodiscard]] OutputSums compare(std::size_t sample, const HeldTensor& reference, const HeldTensor& output,
                                    const Candidate& candidate) const;
@@ -131,7 +139,9 @@ class Experiment {
   MemoryPlan memory_;
   WeightStore weights_;
   Replay replay_;
-  std::optional<Flight> reference_;            // unquantized, in front of the last stage
+  std::optional<Flight> reference_;  // unquantized, in front of the last stage
+  std::map<Stage, Flight> kept_;     // the reference in front of other stages, as many as there is room for
+  std::uint64_t kept_bytes_ = 0;
   std::map<std::size_t, HeldTensor> outputs_;  // of the reference, of some samples
   SensitivityProgress progress_;
   bool learning_ = false;           // of the memory that this model takes

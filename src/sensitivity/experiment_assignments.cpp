@@ -84,8 +84,8 @@ void Experiment::measure_group(const Group& group, std::span<const NamedAssignme
   }
   Flight base = replay_.start(assignments.front().assignment, group);
   const std::uint64_t each = group.size() * memory_.sample_bytes();
-  const auto most = static_cast<std::size_t>(std::max<std::uint64_t>(
-      1, memory_.state_bytes(replay_.workers()) / 2 / std::max<std::uint64_t>(1, each)));
+  const auto most = static_cast<std::size_t>(
+      std::max<std::uint64_t>(1, candidate_bytes() / std::max<std::uint64_t>(1, each)));
   for (Stage stage; !leaving.empty(); stage = stage.next(program_)) {
     const auto found = leaving.find(stage);
     if (found != leaving.end()) {
@@ -111,25 +111,26 @@ void Experiment::finish(const Stage& stage, const Group& group,
   }
   std::vector<Flight*> pointers;
   for (Flight& flight : flights) pointers.push_back(&flight);
-  take_to_end(stage, pointers);
-  for (const std::size_t sample : group) {
-    const HeldTensor reference = reference_output(sample);
-    const Sample& info = program_.samples[sample];
-    std::vector<OutputSums> sums(flights.size());
-    parallel_for(flights.size(), replay_.workers(), options_.cancel, [&](std::size_t i, unsigned) {
-      const HeldTensor output = replay_.run_last(flights[i], sample);
+  const Stage rest = replay_.advance_together(stage, pointers);
+  with_outputs(group, [&](std::span<const std::size_t> some) {
+    std::vector<OutputSums> sums(some.size() * flights.size());
+    parallel_for(sums.size(), replay_.workers(), options_.cancel, [&](std::size_t i, unsigned) {
+      const std::size_t sample = some[i / flights.size()];
+      const HeldTensor output = replay_.run_rest(rest, flights[i % flights.size()], sample);
+      const Sample& info = program_.samples[sample];
       if (!all_finite(output.view)) {
         throw InputError(
             fmt::format("{} with units quantized as planned gives an output that is not finite", info.name));
       }
-      sums[i] = output_sums(reference.view, output.view, program_.has_logits ? &info.answer : nullptr);
+      sums[i] =
+          output_sums(outputs_.at(sample).view, output.view, program_.has_logits ? &info.answer : nullptr);
     });
     for (std::size_t i = 0; i < sums.size(); ++i) {
-      store_.put(assignment_key(*leaving[i], sample), sums[i].numbers());
+      store_.put(assignment_key(*leaving[i % flights.size()], some[i / flights.size()]), sums[i].numbers());
       ++measured_;
     }
-    report(static_cast<double>(leaving.size()) / static_cast<double>(program_.samples.size()));
-  }
+    report(static_cast<double>(sums.size()) / static_cast<double>(program_.samples.size()));
+  });
   store_.flush();
 }
 

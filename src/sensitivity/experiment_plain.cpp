@@ -139,6 +139,36 @@ void Experiment::advance_checked(const Stage& stage, Flight& base) {
   }
 }
 
+// Of the unquantized model; its numbers go to the store.
+void Experiment::check_output(std::size_t sample, const HeldTensor& output) {
+  output_bytes_ = std::max<std::uint64_t>(output_bytes_, output.view.bytes.size());
+  const Sample& info = program_.samples[sample];
+  if (output.view.dtype != DType::f32) {
+    throw InputError(fmt::format("{}: the first output, {}, is {}; floating-point numbers are expected",
+                                 program_.parts.back()->graph.path().string(),
+                                 program_.parts.back()->output(), name(output.view.dtype)));
+  }
+  if (!all_finite(output.view)) {
+    const std::size_t part = program_.parts.size() - 1;
+    check_inside({part, program_.parts[part]->cut.segments.size() - 1}, *reference_, {});
+    throw InputError(fmt::format("{}: the unquantized output is not finite", info.name));
+  }
+  const MeasurementKey key = keys_.of_plain(info.sha256, "plain");
+  if (store_.has(key)) return;
+  const AnswerRows* answer = program_.has_logits ? &info.answer : nullptr;
+  store_.put(key, output_sums(output.view, output.view, answer).numbers());
+}
+
+// So that the unquantized model need not go through the stages again.
+void Experiment::keep(const Stage& stage, const Flight& base) {
+  if (learning_) return;
+  std::uint64_t bytes = 0;
+  for (const auto& [item, state] : base.states) bytes += total_bytes(state);
+  if (kept_bytes_ + bytes > memory_.state_bytes(replay_.workers()) / 4) return;
+  kept_bytes_ += bytes;
+  kept_.emplace(stage, base);
+}
+
 void Experiment::prepare(const Group& group, const Observe& observe) {
   if (reference_) {
     for (std::size_t p = 0; p < program_.parts.size(); ++p) {
@@ -147,6 +177,9 @@ void Experiment::prepare(const Group& group, const Observe& observe) {
     }
   }
   reference_.reset();
+  outputs_.clear();
+  kept_.clear();
+  kept_bytes_ = 0;
   own_answers(group);
   Flight base = replay_.start(Assignment(program_.unit_count()), group);
   std::unordered_map<std::size_t, std::uint64_t> most;
@@ -154,31 +187,18 @@ void Experiment::prepare(const Group& group, const Observe& observe) {
     if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
     // Inside is looked at where something is to be learned there, or to say which unit is to blame.
     if (observe || learning_ || !stage.of(program_).shapes.empty()) check_inside(stage, base, observe);
-    if (!stage.is_last(program_)) advance_checked(stage, base);
+    if (!stage.is_last(program_)) {
+      advance_checked(stage, base);
+      keep(stage.next(program_), base);
+    }
     std::uint64_t bytes = 0;
     for (const auto& [item, state] : base.states) bytes += total_bytes(state);
     sample_bytes_ = std::max(sample_bytes_, bytes / group.size() + 1);
   }
   reference_ = std::move(base);
-  for (const std::size_t sample : group) {
-    const HeldTensor output = reference_output(sample);
-    output_bytes_ = std::max<std::uint64_t>(output_bytes_, output.view.bytes.size());
-    const Sample& info = program_.samples[sample];
-    if (output.view.dtype != DType::f32) {
-      throw InputError(fmt::format("{}: the first output, {}, is {}; floating-point numbers are expected",
-                                   program_.parts.back()->graph.path().string(),
-                                   program_.parts.back()->output(), name(output.view.dtype)));
-    }
-    if (!all_finite(output.view)) {
-      const std::size_t part = program_.parts.size() - 1;
-      check_inside({part, program_.parts[part]->cut.segments.size() - 1}, *reference_, {});
-      throw InputError(fmt::format("{}: the unquantized output is not finite", info.name));
-    }
-    const MeasurementKey key = keys_.of_plain(info.sha256, "plain");
-    if (store_.has(key)) continue;
-    const AnswerRows* answer = program_.has_logits ? &info.answer : nullptr;
-    store_.put(key, output_sums(output.view, output.view, answer).numbers());
-  }
+  with_outputs(group, [&](std::span<const std::size_t> some) {
+    for (const std::size_t sample : some) check_output(sample, outputs_.at(sample));
+  });
   store_.flush();
 }
 

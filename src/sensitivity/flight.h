@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -20,7 +21,7 @@ struct Flight {
 
 // The items of a part that the samples need, ascending, each once.
 [[nodiscard]] std::vector<std::size_t> items_of(const Program& program, std::size_t part,
-                                                const std::vector<std::size_t>& samples);
+                                                std::span<const std::size_t> samples);
 
 // Where a flight is: in front of a segment of a part.
 struct Stage {

@@ -9,8 +9,8 @@
 namespace qvl {
 
 std::vector<std::size_t> items_of(const Program& program, std::size_t part,
-                                  const std::vector<std::size_t>& samples) {
-  if (part + 1 == program.parts.size()) return samples;
+                                  std::span<const std::size_t> samples) {
+  if (part + 1 == program.parts.size()) return {samples.begin(), samples.end()};
   std::set<std::size_t> items;
   for (const std::size_t sample : samples) {
     const auto& pictures = program.samples[sample].pictures;
@@ -21,7 +21,7 @@ std::vector<std::size_t> items_of(const Program& program, std::size_t part,
 
 Replay::Replay(const Program& program, WeightStore& weights, const StaticRanges* ranges, unsigned workers,
                const CancelToken* cancel)
-    : program_(program), workers_(workers), cancel_(cancel) {
+    : program_(program), weights_(weights), workers_(workers), cancel_(cancel) {
   for (std::size_t p = 0; p < program.parts.size(); ++p) {
     statics_.emplace_back(program.items[p].size());
     runners_.emplace_back();
@@ -76,8 +76,13 @@ void Replay::count_pass() {
 }
 
 void Replay::advance(const Stage& stage, std::span<Flight* const> flights) {
+  advance(stage, stage.segment, flights);
+}
+
+// Through the segments of a part up to `last`.
+void Replay::advance(const Stage& stage, std::size_t last, std::span<Flight* const> flights) {
   struct Run {
-    Flight* flight;
+    const Flight* flight;
     std::size_t item;
     Values* state;
   };
@@ -85,14 +90,29 @@ void Replay::advance(const Stage& stage, std::span<Flight* const> flights) {
   for (Flight* const flight : flights) {
     for (auto& [item, state] : flight->states) runs.push_back({flight, item, &state});
   }
-  SegmentRunner& segment = runner(stage);
   parallel_for(runs.size(), workers_, cancel_, [&](std::size_t i, unsigned) {
     const Run& run = runs[i];
-    *run.state = segment.run(*run.state, statics(stage.part, run.item), run.flight->assignment);
-    count_pass();
+    const Values& own = statics(stage.part, run.item);
+    for (Stage at = stage; at.segment <= last; ++at.segment) {
+      *run.state = runner(at).run(*run.state, own, run.flight->assignment);
+      count_pass();
+    }
   });
-  if (!stage.is_last_of_part(program_)) return;
+  if (!Stage{stage.part, last}.is_last_of_part(program_)) return;
   for (Flight* const flight : flights) join(stage.part, *flight);
+}
+
+Stage Replay::advance_together(Stage stage, std::span<Flight* const> flights) {
+  std::vector<const Assignment*> assignments;
+  for (const Flight* const flight : flights) assignments.push_back(&flight->assignment);
+  const bool alone = weights_.fits(assignments);
+  while (alone ? stage.part + 1 < program_.parts.size() : !stage.is_last(program_)) {
+    const std::size_t last = program_.parts[stage.part]->cut.segments.size() - 1;
+    const Stage end{stage.part, alone ? last : stage.segment};
+    advance(stage, end.segment, flights);
+    stage = end.next(program_);
+  }
+  return stage;
 }
 
 void Replay::join(std::size_t part, Flight& flight) const {
@@ -137,12 +157,19 @@ void Replay::look_inside(const Stage& stage, const Flight& flight, const std::ve
   }
 }
 
+HeldTensor Replay::run_rest(Stage stage, const Flight& flight, std::size_t sample) {
+  const Values& own = statics(stage.part, sample);
+  Values state = flight.states.at(sample);
+  for (; !stage.is_end(program_); stage = stage.next(program_)) {
+    state = runner(stage).run(state, own, flight.assignment);
+    count_pass();
+  }
+  return state.at(program_.parts.back()->output());
+}
+
 HeldTensor Replay::run_last(const Flight& flight, std::size_t sample) {
   const std::size_t part = program_.parts.size() - 1;
-  const Stage stage{part, program_.parts[part]->cut.segments.size() - 1};
-  Values outputs = runner(stage).run(flight.states.at(sample), statics(part, sample), flight.assignment);
-  count_pass();
-  return outputs.at(program_.parts[part]->output());
+  return run_rest({part, program_.parts[part]->cut.segments.size() - 1}, flight, sample);
 }
 
 }  // namespace qvl

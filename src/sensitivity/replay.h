@@ -39,6 +39,14 @@ class Replay {
   // front of the next part. Not for the last stage: run_last().
   void advance(const Stage& stage, std::span<Flight* const> flights);
 
+  // From `stage` on, to where each sample of a flight best goes on by itself with run_rest(): the stage that
+  // is returned, in the last part. That is soon where the weights of all these flights fit the store; else
+  // all flights go through a segment together, so that its weights are read once, up to the last one.
+  [[nodiscard]] Stage advance_together(Stage stage, std::span<Flight* const> flights);
+  // From a stage of the last part to the end for one sample of a flight that stands there: the model's
+  // output.
+  [[nodiscard]] HeldTensor run_rest(Stage stage, const Flight& flight, std::size_t sample);
+
   // What happens inside the stage for one item of a flight, without moving it: visit(item, inside) is called
   // from several threads, once an item; `inside` holds the segment's outputs and every value that its tails
   // take, and stays valid during the call only.
@@ -51,7 +59,7 @@ class Replay {
   void look_inside(const Stage& stage, const Flight& flight, const std::vector<std::size_t>& items,
                    std::size_t pieces, const VisitPiece& visit);
 
-  // The last stage for one sample of a flight: the model's output.
+  // run_rest() from the last stage.
   [[nodiscard]] HeldTensor run_last(const Flight& flight, std::size_t sample);
 
   // Keeps its sessions, which are small: weights are none of them.
@@ -67,7 +75,10 @@ class Replay {
   void count_pass();
 
  private:
+  void advance(const Stage& stage, std::size_t last, std::span<Flight* const> flights);
+
   const Program& program_;
+  WeightStore& weights_;
   unsigned workers_;
   const CancelToken* cancel_;
   std::vector<std::vector<std::unique_ptr<SegmentRunner>>> runners_;  // by stage

@@ -1,5 +1,7 @@
 #include "sensitivity/weight_store.h"
 
+#include <set>
+
 #include "quant/fake_quantize.h"
 #include "qvl/error.h"
 
@@ -8,6 +10,10 @@ namespace qvl {
 WeightStore::WeightStore(std::span<const std::unique_ptr<ModelPart>> parts, std::uint64_t capacity_bytes,
                          int threads)
     : parts_(parts), capacity_bytes_(capacity_bytes), threads_(threads) {}
+
+WeightStore::Key WeightStore::key_of(std::size_t unit, const Format* format) {
+  return {unit, format == nullptr ? 0 : format->bits, format == nullptr ? 0 : format->block};
+}
 
 const ModelPart& WeightStore::part_of(std::size_t unit) const {
   for (std::size_t p = parts_.size(); p-- > 1;) {
@@ -50,7 +56,7 @@ WeightStore::Weight WeightStore::keep(const Key& key, std::vector<float> values)
 }
 
 WeightStore::Weight WeightStore::get(std::size_t unit, const Format* format) {
-  const Key key{unit, format == nullptr ? 0 : format->bits, format == nullptr ? 0 : format->block};
+  const Key key = key_of(unit, format);
   if (Weight known = find(key)) return known;
   const std::lock_guard lock(making_);  // whoever waits finds it, most likely
   if (Weight known = find(key)) return known;
@@ -67,6 +73,22 @@ WeightStore::Weight WeightStore::get(std::size_t unit, const Format* format) {
     throw InputError("the weight " + info.weight + " of " + info.name + ": " + error.what());
   }
   return keep(key, std::move(values));
+}
+
+bool WeightStore::fits(std::span<const Assignment* const> assignments) const {
+  std::uint64_t bytes = 0;
+  for (const auto& part : parts_) {
+    for (std::size_t i = 0; i < part->units.size(); ++i) {
+      const auto each =
+          static_cast<std::uint64_t>(element_count(part->units[i].shape).value_or(0)) * sizeof(float);
+      std::set<Key> keys{key_of(part->first_unit + i, nullptr)};  // the others are made from it
+      for (const Assignment* const assignment : assignments)
+        keys.insert(key_of(part->first_unit + i, assignment->of(part->first_unit + i)));
+      bytes += keys.size() * each;
+      if (bytes > capacity_bytes_) return false;
+    }
+  }
+  return true;
 }
 
 std::uint64_t WeightStore::held_bytes() {

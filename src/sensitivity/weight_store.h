@@ -31,6 +31,8 @@ class WeightStore {
   void replace(std::size_t unit, std::vector<float> values);
   // `unit` counts over all parts; `format` null: as it is.
   [[nodiscard]] Weight get(std::size_t unit, const Format* format);
+  // Whether all weights that these assignments take can be kept at once.
+  [[nodiscard]] bool fits(std::span<const Assignment* const> assignments) const;
   [[nodiscard]] std::uint64_t held_bytes();
   [[nodiscard]] double mean_squared_error(std::size_t unit, const Format& format);
 
@@ -40,6 +42,7 @@ class WeightStore {
     Weight weight;
     std::list<Key>::iterator age;
   };
+  [[nodiscard]] static Key key_of(std::size_t unit, const Format* format);
   [[nodiscard]] const ModelPart& part_of(std::size_t unit) const;
   [[nodiscard]] Weight find(const Key& key);
   [[nodiscard]] Weight keep(const Key& key, std::vector<float> values);

@@ -108,6 +108,25 @@ TEST_F(WeightStoreTest, HoldsOneWeightWhateverItsCapacity) {
   EXPECT_EQ(store.held_bytes(), 3 * kBytes);
 }
 
+TEST_F(WeightStoreTest, SaysWhetherAllWeightsOfAssignmentsFit) {
+  const Assignment plain(6);
+  Assignment one(6);
+  one.set(4, &int8_);
+  Assignment all(6);
+  for (std::size_t unit = 0; unit < 6; ++unit) all.set(unit, &int4_);
+  const auto fits = [&](std::uint64_t weights, std::vector<const Assignment*> assignments) {
+    return WeightStore(parts_, weights * kBytes, 1).fits(assignments);
+  };
+  EXPECT_TRUE(fits(6, {&plain}));
+  EXPECT_FALSE(fits(5, {&plain}));
+  EXPECT_TRUE(fits(7, {&plain, &one, &one}));
+  EXPECT_FALSE(fits(6, {&plain, &one}));
+  EXPECT_TRUE(fits(12, {&all}));  // they are made from the weights as they are
+  EXPECT_FALSE(fits(11, {&all}));
+  EXPECT_TRUE(fits(13, {&all, &one, &plain}));
+  EXPECT_FALSE(fits(12, {&all, &one, &plain}));
+}
+
 TEST_F(WeightStoreTest, ThreadsShareWhatIsMade) {
   WeightStore store(parts_, 2 * kBytes, 1);  // nearly everything is made again and again
   std::vector<std::thread> threads;
