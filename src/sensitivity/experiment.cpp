@@ -120,21 +120,15 @@ void Experiment::measure_whole(const Group& group, const Want& want) {
       flights.push_back(&attempt.flight);
     }
     if (!all.empty()) compare_at_end(replay_.advance_together({}, flights), all);
-    for (const Attempt& attempt : attempts) put_away(attempt);
+    for (const Attempt& attempt : attempts) put_end(attempt);
     attempts.clear();
     store_.flush();
   };
   const std::uint64_t budget = candidate_bytes();
-  std::uint64_t bytes = 0;
   for (const Format& format : formats_) {
     auto attempt = attempt_of({std::nullopt, &format, true}, group, want);
     if (!attempt) continue;
-    const std::uint64_t more = attempt->samples.size() * memory_.sample_bytes();
-    if (bytes + more > budget) {
-      run();
-      bytes = 0;
-    }
-    bytes += more;
+    if (bytes_of(attempts) + bytes_of({&*attempt, 1}) > budget) run();
     attempts.push_back(std::move(*attempt));
   }
   run();
@@ -148,8 +142,8 @@ void Experiment::measure_group(const Group& group, const Want& want) {
            });
   };
   std::vector<bool> asked(selected_.size(), false);  // by unit
-  std::vector<Base> bases;
-  bases.push_back({nullptr, replay_.start(Assignment(program_.unit_count()), group)});
+  Sweep sweep;
+  sweep.bases.push_back({nullptr, replay_.start(Assignment(program_.unit_count()), group)});
   for (const Format& format : formats_) {
     bool any = false;
     for (std::size_t unit = 0; unit < selected_.size(); ++unit) {
@@ -157,31 +151,65 @@ void Experiment::measure_group(const Group& group, const Want& want) {
       any = any || out;
       asked[unit] = asked[unit] || out || asks(unit, format, false);
     }
-    if (any) bases.push_back({&format, replay_.start(assignment_of({std::nullopt, &format, true}), group)});
+    if (any)
+      sweep.bases.push_back({&format, replay_.start(assignment_of({std::nullopt, &format, true}), group)});
   }
   auto left = std::ranges::count(asked, true);
-  for (Stage stage; left > 0 && !stage.is_end(program_); stage = stage.next(program_)) {
-    const std::size_t first = program_.parts[stage.part]->first_unit;
-    const auto here = std::ranges::count_if(stage.of(program_).units,
+  while (left > 0 && !sweep.stage.is_end(program_)) {
+    const std::size_t first = program_.parts[sweep.stage.part]->first_unit;
+    const auto here = std::ranges::count_if(sweep.stage.of(program_).units,
                                             [&](std::size_t local) { return asked[first + local]; });
-    if (here > 0) measure_stage(stage, bases, group, want);
-    replay_.forget_tails(stage);
+    if (here > 0) measure_stage(sweep, group, want);
+    replay_.forget_tails(sweep.stage);
     left -= here;
-    if (left > 0 && !stage.is_last(program_)) advance(stage, bases);
+    if (sweep.stage.is_last(program_)) break;
+    advance(sweep, left > 0);
   }
+  finish(sweep);
 }
 
-void Experiment::advance(const Stage& stage, std::vector<Base>& bases) {
+// To the next stage; candidates that go on alone need no bases.
+void Experiment::advance(Sweep& sweep, bool with_bases) {
+  const Stage next = sweep.stage.next(program_);
   std::vector<Flight*> flights;
-  for (Base& base : bases) {
-    const auto kept = base.format == nullptr ? kept_.find(stage.next(program_)) : kept_.end();
+  for (Attempt& attempt : sweep.flying) flights.push_back(&attempt.flight);
+  for (Base& base : sweep.bases) {
+    if (!with_bases) break;
+    const auto kept = base.format == nullptr ? kept_.find(next) : kept_.end();
     if (kept != kept_.end()) {
       base.flight = kept->second;
     } else {
       flights.push_back(&base.flight);
     }
   }
-  replay_.advance(stage, flights);
+  replay_.advance(sweep.stage, flights);
+  std::ranges::move(sweep.fresh, std::back_inserter(sweep.flying));
+  sweep.fresh.clear();
+  sweep.stage = next;
+}
+
+// Takes all candidates that are on their way to the end.
+void Experiment::finish(Sweep& sweep) {
+  Stage stage = sweep.stage;
+  if (!sweep.fresh.empty()) {
+    std::vector<Flight*> behind;
+    for (Attempt& attempt : sweep.flying) behind.push_back(&attempt.flight);
+    replay_.advance(stage, behind);
+    stage = stage.next(program_);
+    std::ranges::move(sweep.fresh, std::back_inserter(sweep.flying));
+    sweep.fresh.clear();
+  }
+  if (sweep.flying.empty()) return;
+  std::vector<Attempt*> attempts;
+  std::vector<Flight*> flights;
+  for (Attempt& attempt : sweep.flying) {
+    attempts.push_back(&attempt);
+    flights.push_back(&attempt.flight);
+  }
+  compare_at_end(replay_.advance_together(stage, flights), attempts);
+  for (const Attempt& attempt : sweep.flying) put_end(attempt);
+  sweep.flying.clear();
+  store_.flush();
 }
 
 std::optional<Experiment::Attempt> Experiment::attempt_of(const Candidate& candidate, const Group& group,
@@ -199,36 +227,51 @@ std::optional<Experiment::Attempt> Experiment::attempt_of(const Candidate& candi
   return attempt;
 }
 
-void Experiment::measure_stage(const Stage& stage, const std::vector<Base>& bases, const Group& group,
-                               const Want& want) {
-  const ModelPart& part = *program_.parts[stage.part];
+void Experiment::measure_stage(Sweep& sweep, const Group& group, const Want& want) {
+  const ModelPart& part = *program_.parts[sweep.stage.part];
   const std::uint64_t budget = candidate_bytes();
   std::vector<Attempt> attempts;
-  std::uint64_t bytes = 0;
-  const auto run = [&] {
-    if (!attempts.empty()) run_attempts(stage, attempts);
-    attempts.clear();
-    bytes = 0;
-  };
-  for (const std::size_t local : stage.of(program_).units) {
+  for (const std::size_t local : sweep.stage.of(program_).units) {
     const std::size_t unit = part.first_unit + local;
-    for (const Base& base : bases) {
+    for (const Base& base : sweep.bases) {
       for (const Format& format : formats_) {
         if (!selected_[unit] || (base.format != nullptr && base.format != &format)) continue;
         auto attempt = attempt_of({unit, &format, base.format != nullptr}, group, want);
         if (!attempt) continue;
         attempt->base = &base.flight;
-        const std::uint64_t more = attempt->samples.size() * memory_.sample_bytes();
-        if (bytes + more > budget) run();
-        bytes += more;
+        const std::uint64_t more = bytes_of({&*attempt, 1});
+        if (bytes_of(attempts) + sweep_bytes(sweep) + more > budget) run_attempts(sweep, attempts);
+        if (sweep_bytes(sweep) + more > budget) finish(sweep);
         attempts.push_back(std::move(*attempt));
       }
     }
   }
-  run();
+  run_attempts(sweep, attempts);
+  if (enough_to_finish(sweep.fresh)) finish(sweep);
 }
 
-void Experiment::run_attempts(const Stage& stage, std::vector<Attempt>& attempts) {
+// Whether candidates best go to the end at once, each by itself: they keep all processors busy, and weights
+// need not be shared with others that come later.
+bool Experiment::enough_to_finish(const std::vector<Attempt>& attempts) const {
+  std::size_t runs = 0;
+  std::vector<const Assignment*> assignments;
+  for (const Attempt& attempt : attempts) {
+    runs += attempt.flight.samples.size();
+    assignments.push_back(&attempt.flight.assignment);
+  }
+  return runs >= 4 * std::size_t{replay_.workers()} && replay_.weights_fit(assignments);
+}
+
+std::uint64_t Experiment::bytes_of(std::span<const Attempt> attempts) const {
+  std::uint64_t samples = 0;
+  for (const Attempt& attempt : attempts) samples += attempt.flight.samples.size();
+  return samples * memory_.sample_bytes();
+}
+
+// At the units of the stage; what is to go to the end is added to the sweep. None is left.
+void Experiment::run_attempts(Sweep& sweep, std::vector<Attempt>& attempts) {
+  if (attempts.empty()) return;
+  const Stage& stage = sweep.stage;
   std::map<const Flight*, std::vector<Attempt*>> of_base;
   std::set<std::size_t> samples;
   for (Attempt& attempt : attempts) {
@@ -243,12 +286,13 @@ void Experiment::run_attempts(const Stage& stage, std::vector<Attempt>& attempts
     for (const std::size_t sample : attempt.flight.samples) attempt.at_end[sample] = {};
   }
   const auto look = [&](std::span<const std::size_t> some) {
-    for (const auto& [base, own] : of_base) {
+    for (const auto& group : of_base) {
+      const std::vector<Attempt*>& own = group.second;
       std::vector<std::size_t> items = items_of(program_, stage.part, some);
       std::erase_if(items, [&](std::size_t item) {
         return std::ranges::none_of(own, [&](const Attempt* a) { return a->flight.states.contains(item); });
       });
-      replay_.look_inside(stage, *base, items, own.size(),
+      replay_.look_inside(stage, *group.first, items, own.size(),
                           [&](std::size_t item, std::size_t piece, const Values& inside) {
                             look_at_item(stage, *own[piece], item, inside);
                           });
@@ -260,20 +304,18 @@ void Experiment::run_attempts(const Stage& stage, std::vector<Attempt>& attempts
   } else {
     look(all);
   }
-  std::vector<Attempt*> going_on;
-  std::vector<Flight*> flights;
   for (Attempt& attempt : attempts) {
-    const bool to_end = std::ranges::any_of(attempt.wanted, [](const Wanted& w) { return w.to_end; });
-    if (!to_end || stage.is_last(program_)) continue;
+    put_inside(attempt);
+    if (std::ranges::none_of(attempt.wanted, [](const Wanted& w) { return w.to_end; })) continue;
+    if (stage.is_last(program_)) {
+      put_end(attempt);
+      continue;
+    }
     keep_those_that_go_on(stage, attempt);
     if (stage.is_last_of_part(program_)) replay_.join(stage.part, attempt.flight);
-    going_on.push_back(&attempt);
-    flights.push_back(&attempt.flight);
+    sweep.fresh.push_back(std::move(attempt));
   }
-  if (!going_on.empty()) {
-    compare_at_end(replay_.advance_together(stage.next(program_), flights), going_on);
-  }
-  for (const Attempt& attempt : attempts) put_away(attempt);
+  attempts.clear();
   store_.flush();
 }
 
@@ -387,39 +429,41 @@ void Experiment::compare_at_end(const Stage& stage, const std::vector<Attempt*>&
   });
 }
 
-void Experiment::put_away(const Attempt& attempt) {
-  const Candidate& candidate = attempt.candidate;
-  const bool has_block = !candidate.out && candidate.unit;
+void Experiment::put_inside(const Attempt& attempt) {
+  if (attempt.candidate.out) return;
+  const std::string& unit = program_.unit(*attempt.candidate.unit).name;
   for (std::size_t i = 0; i < attempt.wanted.size(); ++i) {
     const std::size_t sample = attempt.samples[i];
+    if (!attempt.wanted[i].inside) continue;
+    LocalSums at_unit;
+    LocalSums at_block;
+    const bool in_pictures =
+        program_.parts.size() > 1 && *attempt.candidate.unit < program_.parts.back()->first_unit;
+    const std::vector<std::size_t> own{sample};
+    for (const std::size_t item : in_pictures ? program_.samples[sample].pictures : own) {
+      at_unit += attempt.at_unit.at(item);
+      at_block += attempt.at_block.at(item);
+    }
     const std::string& hash = program_.samples[sample].sha256;
-    const Wanted& wanted = attempt.wanted[i];
-    if (!candidate.unit) {
-      store_.put(keys_.of_whole(hash, *candidate.format), attempt.at_end.at(sample).numbers());
-      ++measured_;
-      continue;
-    }
-    const std::string& unit = program_.unit(*candidate.unit).name;
-    if (wanted.inside && has_block) {
-      LocalSums at_unit;
-      LocalSums at_block;
-      const bool in_pictures =
-          program_.parts.size() > 1 && *candidate.unit < program_.parts.back()->first_unit;
-      const std::vector<std::size_t> own{sample};
-      for (const std::size_t item : in_pictures ? program_.samples[sample].pictures : own) {
-        at_unit += attempt.at_unit.at(item);
-        at_block += attempt.at_block.at(item);
-      }
-      store_.put(keys_.of(hash, unit, *candidate.format, "unit"), at_unit.numbers());
-      store_.put(keys_.of(hash, unit, *candidate.format, "block"), at_block.numbers());
-      measured_ += 2;
-    }
-    if (wanted.to_end) {
-      store_.put(keys_.of(hash, unit, *candidate.format, candidate.out ? "out" : "in"),
-                 attempt.at_end.at(sample).numbers());
-      ++measured_;
-    }
-    report(1 / static_cast<double>(program_.samples.size()));
+    store_.put(keys_.of(hash, unit, *attempt.candidate.format, "unit"), at_unit.numbers());
+    store_.put(keys_.of(hash, unit, *attempt.candidate.format, "block"), at_block.numbers());
+    measured_ += 2;
+    if (!attempt.wanted[i].to_end) report(1 / static_cast<double>(program_.samples.size()));
+  }
+}
+
+void Experiment::put_end(const Attempt& attempt) {
+  const Candidate& candidate = attempt.candidate;
+  for (std::size_t i = 0; i < attempt.wanted.size(); ++i) {
+    if (!attempt.wanted[i].to_end) continue;
+    const std::size_t sample = attempt.samples[i];
+    const std::string& hash = program_.samples[sample].sha256;
+    const MeasurementKey key = candidate.unit ? keys_.of(hash, program_.unit(*candidate.unit).name,
+                                                         *candidate.format, candidate.out ? "out" : "in")
+                                              : keys_.of_whole(hash, *candidate.format);
+    store_.put(key, attempt.at_end.at(sample).numbers());
+    ++measured_;
+    if (candidate.unit) report(1 / static_cast<double>(program_.samples.size()));
   }
 }
 

@@ -89,6 +89,14 @@ class Experiment {
     const Format* format = nullptr;
     Flight flight;
   };
+  // A group of samples on its way through the stages, with the candidates that go to the end: those in front
+  // of the stage, and those behind it, whose units are in it.
+  struct Sweep {
+    Stage stage;
+    std::vector<Base> bases;
+    std::vector<Attempt> flying;
+    std::vector<Attempt> fresh;
+  };
   using Group = std::vector<std::size_t>;  // samples whose states are held at once
 
   [[nodiscard]] std::vector<Group> groups() const;
@@ -99,21 +107,30 @@ class Experiment {
   void prepare(const Group& group, const Observe& observe);
   void advance_checked(const Stage& stage, Flight& base);
   void keep(const Stage& stage, const Flight& base);
-  void advance(const Stage& stage, std::vector<Base>& bases);
   void own_answers(const Group& group);
+  // Whether this run of the unquantized model is for the memory that it takes only, and done again: then one
+  // run of a segment does for what is inside and for its outputs, which differ by rounding from those of
+  // another session.
+  [[nodiscard]] bool only_learns() const { return learning_ && program_.samples.size() > 1; }
   void check_output(std::size_t sample, const HeldTensor& output);
   void run_shapes(Flight& flight);
   void keep_shapes(const Stage& stage, const Flight& flight);
-  void check_inside(const Stage& stage, const Flight& base, const Observe& observe);
+  void check_inside(const Stage& stage, const Flight& base, const Observe& observe, Flight* next = nullptr);
   [[nodiscard]] Wanted missing(const Want& want, const Candidate& candidate, std::size_t sample) const;
   [[nodiscard]] Assignment assignment_of(const Candidate& candidate) const;
   void measure_group(const Group& group, const Want& want);
   void measure_whole(const Group& group, const Want& want);
-  void measure_stage(const Stage& stage, const std::vector<Base>& bases, const Group& group,
-                     const Want& want);
+  void measure_stage(Sweep& sweep, const Group& group, const Want& want);
+  void advance(Sweep& sweep, bool with_bases);
+  void finish(Sweep& sweep);
+  [[nodiscard]] bool enough_to_finish(const std::vector<Attempt>& attempts) const;
+  [[nodiscard]] std::uint64_t bytes_of(std::span<const Attempt> attempts) const;
+  [[nodiscard]] std::uint64_t sweep_bytes(const Sweep& sweep) const {
+    return bytes_of(sweep.flying) + bytes_of(sweep.fresh);
+  }
   [[nodiscard]] std::optional<Attempt> attempt_of(const Candidate& candidate, const Group& group,
                                                   const Want& want) const;
-  void run_attempts(const Stage& stage, std::vector<Attempt>& attempts);
+  void run_attempts(Sweep& sweep, std::vector<Attempt>& attempts);
   void look_at_item(const Stage& stage, Attempt& attempt, std::size_t item, const Values& inside);
   void keep_those_that_go_on(const Stage& stage, Attempt& attempt) const;
   void with_outputs(const std::vector<std::size_t>& samples,
@@ -122,7 +139,8 @@ class Experiment {
   [[nodiscard]] HeldTensor reference_output(std::size_t sample);
   [[nodiscard]] OutputSums compare(std::size_t sample, const HeldTensor& reference, const HeldTensor& output,
                                    const Candidate& candidate) const;
-  void put_away(const Attempt& attempt);
+  void put_inside(const Attempt& attempt);
+  void put_end(const Attempt& attempt);
   [[nodiscard]] MeasurementKey assignment_key(const NamedAssignment& named, std::size_t sample) const;
   void measure_group(const Group& group, std::span<const NamedAssignment> assignments);
   void finish(const Stage& stage, const Group& group, const std::vector<const NamedAssignment*>& leaving,

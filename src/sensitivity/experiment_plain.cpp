@@ -83,7 +83,8 @@ void Experiment::keep_shapes(const Stage& stage, const Flight& flight) {
   check_inside(stage, flight, {});
 }
 
-void Experiment::check_inside(const Stage& stage, const Flight& base, const Observe& observe) {
+// With `next` set, its states become what the segment gives.
+void Experiment::check_inside(const Stage& stage, const Flight& base, const Observe& observe, Flight* next) {
   const ModelPart& part = *program_.parts[stage.part];
   const Segment& segment = stage.of(program_);
   const bool is_vision = stage.part + 1 < program_.parts.size();
@@ -122,6 +123,10 @@ void Experiment::check_inside(const Stage& stage, const Flight& base, const Obse
         }
         for (const std::string& shape : segment.shapes)
           replay_.add_static(stage.part, item, shape, inside.at(shape));
+        if (next == nullptr) return;
+        Values& state = next->states.at(item);
+        state.clear();
+        for (const std::string& output : segment.outputs) state.emplace(output, inside.at(output));
       });
 }
 
@@ -154,7 +159,7 @@ void Experiment::check_output(std::size_t sample, const HeldTensor& output) {
     throw InputError(fmt::format("{}: the unquantized output is not finite", info.name));
   }
   const MeasurementKey key = keys_.of_plain(info.sha256, "plain");
-  if (store_.has(key)) return;
+  if (only_learns() || store_.has(key)) return;
   const AnswerRows* answer = program_.has_logits ? &info.answer : nullptr;
   store_.put(key, output_sums(output.view, output.view, answer).numbers());
 }
@@ -182,14 +187,20 @@ void Experiment::prepare(const Group& group, const Observe& observe) {
   kept_bytes_ = 0;
   own_answers(group);
   Flight base = replay_.start(Assignment(program_.unit_count()), group);
-  std::unordered_map<std::size_t, std::uint64_t> most;
   for (Stage stage; !stage.is_end(program_); stage = stage.next(program_)) {
     if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();
-    // Inside is looked at where something is to be learned there, or to say which unit is to blame.
-    if (observe || learning_ || !stage.of(program_).shapes.empty()) check_inside(stage, base, observe);
-    if (!stage.is_last(program_)) {
-      advance_checked(stage, base);
-      keep(stage.next(program_), base);
+    if (only_learns() && !stage.is_last(program_)) {
+      Flight next = base;
+      check_inside(stage, base, observe, &next);
+      base = std::move(next);
+      if (stage.is_last_of_part(program_)) replay_.join(stage.part, base);
+    } else {
+      // Inside is looked at where something is to be learned there, or to say which unit is to blame.
+      if (observe || learning_ || !stage.of(program_).shapes.empty()) check_inside(stage, base, observe);
+      if (!stage.is_last(program_)) {
+        advance_checked(stage, base);
+        keep(stage.next(program_), base);
+      }
     }
     std::uint64_t bytes = 0;
     for (const auto& [item, state] : base.states) bytes += total_bytes(state);

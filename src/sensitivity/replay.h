@@ -32,6 +32,11 @@ class Replay {
   [[nodiscard]] const Values& statics(std::size_t part, std::size_t item);
   void forget_statics(std::size_t part, std::size_t item);
 
+  // Whether the weights that these take can all be held at once.
+  [[nodiscard]] bool weights_fit(std::span<const Assignment* const> assignments) const {
+    return weights_.fits(assignments);
+  }
+
   // A flight in front of the first segment.
   [[nodiscard]] Flight start(Assignment assignment, std::vector<std::size_t> samples) const;
 
