@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/convert.h"
+#include "onnx/local_functions.h"
 #include "onnx/model_graph_state.h"
 #include "qvl/error.h"
 
@@ -203,6 +204,7 @@ ModelGraph::ModelGraph(const fs::path& path) : state_(std::make_unique<State>())
       throw InputError(fmt::format("{} is not an ONNX model", path.string()));
     }
   }
+  inline_local_functions(s.model, path.string());
   for (const onnx::OperatorSetIdProto& set : s.model.opset_import()) {
     if (set.domain().empty() || set.domain() == "ai.onnx") s.opset = set.version();
   }

@@ -8,6 +8,7 @@
 #include <limits>
 #include <unordered_set>
 
+#include "onnx/local_functions.h"
 #include "onnx/model_graph_state.h"
 #include "onnx/quantized_graph_state.h"
 #include "qvl/error.h"
@@ -153,6 +154,7 @@ QuantizedGraph::QuantizedGraph(std::string_view model, std::string source,
   const bool fits = model.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max());
   if (!fits || !s.model.ParseFromArray(model.data(), static_cast<int>(model.size())) || !s.model.has_graph())
     throw InputError(fmt::format("{} is not an ONNX model", s.source));
+  inline_local_functions(s.model, s.source);
   QuantizedNodes work(s.model, s.source);
   for (std::size_t i = 0; i < nodes.size(); ++i) work.replace(nodes[i], i);
   for (std::size_t i = 0; i < tables.size(); ++i) work.replace(tables[i], nodes.size() + i);

@@ -159,6 +159,42 @@ void make_external(onnx::TensorProto& tensor, const std::filesystem::path& file,
   }
 }
 
+HandMadeModel model_of_functions(std::int64_t width) {
+  HandMadeModel model;
+  model.proto().set_ir_version(8);
+  onnx::OperatorSetIdProto& imported = *model.proto().add_opset_import();
+  imported.set_domain("local");
+  imported.set_version(1);
+  const auto function = [&](const std::string& name, const Names& inputs,
+                            const std::string& output) -> auto& {
+    onnx::FunctionProto& made = *model.proto().add_functions();
+    made.set_domain("local");
+    made.set_name(name);
+    *made.mutable_opset_import() = model.proto().opset_import();
+    for (const std::string& input : inputs) made.add_input(input);
+    made.add_output(output);
+    return made;
+  };
+  onnx::GraphProto body;
+  add_node(body, "MatMul", {"x", "w"}, {"product"});
+  add_node(body, "Add", {"product", "b"}, {"y"});
+  *function("Linear", {"x", "w", "b"}, "y").mutable_node() = body.node();
+  body.clear_node();
+  add_node(body, "Linear", {"x", "w", "b"}, {"y"}, "up").set_domain("local");
+  add_node(body, "Tanh", {"y"}, {"product"}, "act");
+  add_node(body, "Linear", {"product", "v", "b"}, {"out"}, "down").set_domain("local");
+  *function("Layer", {"x", "w", "v", "b"}, "out").mutable_node() = body.node();
+  model.input("x", {4, width});
+  const auto elements = static_cast<std::size_t>(width * width);
+  for (unsigned i = 0; i < 4; ++i)
+    model.floats("w" + std::to_string(i), {width, width}, noise(elements, 10 + i));
+  model.floats("b", {width}, noise(static_cast<std::size_t>(width), 20));
+  model.node("Layer", {"x", "w0", "w1", "b"}, {"h"}, "first").set_domain("local");
+  model.node("Layer", {"h", "w2", "w3", "b"}, {"y"}, "second").set_domain("local");
+  model.output("y");
+  return model;
+}
+
 std::vector<float> noise(std::size_t count, unsigned seed, float deviation) {
   std::mt19937 random(seed);
   std::normal_distribution<float> distribution(0.0F, deviation);

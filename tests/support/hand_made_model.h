@@ -47,6 +47,10 @@ class HandMadeModel {
   onnx::ModelProto model_;
 };
 
+// x [4, width] through two calls, first and second, of a function "Layer" that calls "Linear" twice, up and
+// down, to y [4, width]. Linear is x w + b; the weights are w0 to w3 [width, width].
+HandMadeModel model_of_functions(std::int64_t width);
+
 // Tensors that belong to no graph yet.
 onnx::TensorProto float_tensor(const std::string& name, const Shape& shape, const std::vector<float>& values);
 onnx::TensorProto half_tensor(const std::string& name, const Shape& shape, const std::vector<float>& values);

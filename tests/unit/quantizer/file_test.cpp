@@ -115,6 +115,26 @@ TEST(QuantizedFileGraph, CopiesExternalDataThatStays) {
   EXPECT_EQ(graph.constant("w"), nullptr);
 }
 
+// Two layers that call the model's own functions: what PyTorch's exporters make of modules.
+TEST(QuantizedFileGraph, UnitsInsideFunctionsAreQuantized) {
+  const test::TemporaryFolder folder;
+  const auto file = folder.path() / "model.onnx";
+  test::model_of_functions(32).save(file);
+  QuantizeOptions options;
+  options.model = file;
+  options.format = "int8:32";
+  options.out = folder.path() / "out";
+  EXPECT_EQ(quantize_model(options).files.front().quantized, 4);
+  EXPECT_EQ(summarize_model(options.out / "model.onnx").ops.at("com.microsoft::MatMulNBits"), 4);
+  const test::Tensors inputs{{"x", test::floats_of({4, 32}, test::noise(128, 9))}};
+  const auto run = [&](const fs::path& path) {
+    return std::move(test::run_model(test::read_file(path), path, inputs, {"y"}).at("y"));
+  };
+  const Tensor quantized = run(options.out / "model.onnx");
+  EXPECT_LT(test::difference(run(file), quantized), 0.05);
+  EXPECT_GT(test::difference(run(file), quantized), 0);
+}
+
 TEST(QuantizedFileGraph, RefusesWeightsThatAreNotFinite) {
   const test::TemporaryFolder folder;
   HandMadeModel model;

@@ -249,6 +249,15 @@ TEST_F(UnitTest, OthersAreNone) {
   EXPECT_EQ(units[0].name, "the only one");
 }
 
+TEST_F(UnitTest, ThoseInsideFunctionsHaveTheNamesOfTheCalls) {
+  std::map<std::string, std::string> weights;
+  for (const Unit& unit : find_units(load(test::model_of_functions(8)))) weights[unit.name] = unit.weight;
+  EXPECT_EQ(weights, (std::map<std::string, std::string>{{"first/down/MatMul", "w1"},
+                                                         {"first/up/MatMul", "w0"},
+                                                         {"second/down/MatMul", "w3"},
+                                                         {"second/up/MatMul", "w2"}}));
+}
+
 // A unit whose numbers nobody looks at cannot break anything.
 TEST_F(UnitTest, WhatOnlyGivesItsShapeIsNone) {
   HandMadeModel model;
