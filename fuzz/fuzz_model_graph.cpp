@@ -60,6 +60,8 @@ void cut(const qvl::ModelGraph& graph) {
   for (const auto& port : graph.outputs()) slice.outputs.push_back(port.name);
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) slice.nodes.push_back(i);
   run<qvl::UsageError>([&] { (void)graph.slice(slice); });
+  slice.fuse_attention = slice.fuse_rotary = true;
+  run<qvl::UsageError>([&] { (void)graph.slice(slice); });
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
     if (graph.nodes()[i].inputs.size() < 2) continue;
     const std::string name = "weight" + std::to_string(i);

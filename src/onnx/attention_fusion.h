@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "onnx/model_graph_state.h"
-#include "onnx/model_slice.h"
+#include "onnx/slice_view.h"
 
 namespace qvl {
 
@@ -26,7 +25,6 @@ struct AttentionFusion {
 // then MatMul; casts to f32 between them do nothing in a graph that has been widened to it. Found only where
 // no value between them is taken by anything else or asked for, where the scores are known to be f32, and
 // where the axis is known to be the last: not from a positive one when the graph does not tell the rank.
-[[nodiscard]] std::vector<AttentionFusion> find_attentions(const ModelGraph::State& graph,
-                                                           const ModelSlice& slice);
+[[nodiscard]] std::vector<AttentionFusion> find_attentions(const SliceView& view);
 
 }  // namespace qvl

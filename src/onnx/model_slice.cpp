@@ -6,9 +6,11 @@
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "onnx/attention_fusion.h"
 #include "onnx/model_graph_state.h"
+#include "onnx/rotary_fusion.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -32,6 +34,9 @@ class SliceWriter {
   void add_ports();
   void add_node(std::size_t index);
   void add_fused(const AttentionFusion& fusion);
+  void add_fused(const RotaryFusion& fusion);
+  // A node of qvl's own in place of others, the last of which it is named after.
+  onnx::NodeProto& own_node(const std::string& op, std::size_t last, const std::vector<std::string>& inputs);
   // The node itself, whose operands are there.
   void write_node(std::size_t index);
   // Makes sure that a value which a node takes is there.
@@ -48,10 +53,11 @@ class SliceWriter {
   onnx::ModelProto model_;
   onnx::GraphProto* out_ = nullptr;
   std::unordered_map<std::size_t, const ModelSlice::Replacement*> replacements_;
-  std::unordered_map<std::size_t, AttentionFusion> fusions_;  // by the node that ends them
-  std::unordered_set<std::size_t> absorbed_;                  // by fusions
-  std::unordered_set<std::string> given_;                     // inputs, and results of the nodes so far
-  std::unordered_set<std::size_t> requested_;                 // nodes of the slice
+  std::unordered_map<std::size_t, AttentionFusion> attentions_;  // by the node that ends them
+  std::unordered_map<std::size_t, RotaryFusion> rotaries_;       // likewise
+  std::unordered_set<std::size_t> absorbed_;                     // by fusions
+  std::unordered_set<std::string> given_;                        // inputs, and results of the nodes so far
+  std::unordered_set<std::size_t> requested_;                    // nodes of the slice
 };
 
 void SliceWriter::add_input(const std::string& name, DType dtype, bool scalar) {
@@ -178,15 +184,21 @@ void SliceWriter::write_node(std::size_t index) {
   *out_->add_node() = std::move(node);
 }
 
-void SliceWriter::add_fused(const AttentionFusion& fusion) {
-  const ModelGraph::Node& last = graph_.nodes[fusion.last];
-  std::vector<std::string> inputs{fusion.q, fusion.k_transposed, fusion.v};
-  if (!fusion.mask.empty()) inputs.push_back(fusion.mask);
+onnx::NodeProto& SliceWriter::own_node(const std::string& op, std::size_t last,
+                                       const std::vector<std::string>& inputs) {
   for (const std::string& input : inputs) need(input);
-  onnx::NodeProto& node = helper("Attention", last.name);
+  onnx::NodeProto& node = helper(op, graph_.nodes[last].name);
   node.set_domain(kOwnDomain);
   for (const std::string& input : inputs) node.add_input(input);
-  node.add_output(last.outputs.front());
+  node.add_output(graph_.nodes[last].outputs.front());
+  given_.insert(node.output(0));
+  return node;
+}
+
+void SliceWriter::add_fused(const AttentionFusion& fusion) {
+  std::vector<std::string> inputs{fusion.q, fusion.k_transposed, fusion.v};
+  if (!fusion.mask.empty()) inputs.push_back(fusion.mask);
+  onnx::NodeProto& node = own_node("Attention", fusion.last, inputs);
   onnx::AttributeProto& scale = *node.add_attribute();
   scale.set_name("scale");
   scale.set_type(onnx::AttributeProto::FLOAT);
@@ -199,13 +211,27 @@ void SliceWriter::add_fused(const AttentionFusion& fusion) {
   steps.set_name("steps");
   steps.set_type(onnx::AttributeProto::INT);
   steps.set_i(slice_.fuse_attention ? 0 : 1);
-  given_.insert(last.outputs.front());
+}
+
+void SliceWriter::add_fused(const RotaryFusion& fusion) {
+  onnx::NodeProto& node = own_node("Rotary", fusion.last, {fusion.x, fusion.cos, fusion.sin});
+  for (const auto& [name, value] : {std::pair{"axis", fusion.axis}, std::pair{"middle", fusion.middle}}) {
+    onnx::AttributeProto& attribute = *node.add_attribute();
+    attribute.set_name(name);
+    attribute.set_type(onnx::AttributeProto::INT);
+    attribute.set_i(value);
+  }
 }
 
 void SliceWriter::add_node(std::size_t index) {
-  const auto fused = fusions_.find(index);
-  if (fused != fusions_.end()) {
-    add_fused(fused->second);
+  const auto attention = attentions_.find(index);
+  if (attention != attentions_.end()) {
+    add_fused(attention->second);
+    return;
+  }
+  const auto rotary = rotaries_.find(index);
+  if (rotary != rotaries_.end()) {
+    add_fused(rotary->second);
     return;
   }
   for_each_operand(index, [&](const std::string& operand) { need(operand); });
@@ -213,12 +239,21 @@ void SliceWriter::add_node(std::size_t index) {
 }
 
 void SliceWriter::plan_fusions() {
-  for (AttentionFusion& fusion : find_attentions(graph_, slice_)) {
-    if (!slice_.fuse_attention && (fusion.scale != 1.0F || fusion.zero_for_nan)) continue;
-    absorbed_.insert(fusion.absorbed.begin(), fusion.absorbed.end());
-    fusions_.emplace(fusion.last, std::move(fusion));
+  const SliceView view(graph_, slice_);
+  if (slice_.fuse_attention || slice_.block_attention) {
+    for (AttentionFusion& fusion : find_attentions(view)) {
+      if (!slice_.fuse_attention && (fusion.scale != 1.0F || fusion.zero_for_nan)) continue;
+      absorbed_.insert(fusion.absorbed.begin(), fusion.absorbed.end());
+      attentions_.emplace(fusion.last, std::move(fusion));
+    }
   }
-  if (fusions_.empty()) return;
+  if (slice_.fuse_rotary) {
+    for (RotaryFusion& fusion : find_rotaries(view)) {
+      absorbed_.insert(fusion.absorbed.begin(), fusion.absorbed.end());
+      rotaries_.emplace(fusion.last, std::move(fusion));
+    }
+  }
+  if (attentions_.empty() && rotaries_.empty()) return;
   onnx::OperatorSetIdProto& opset = *model_.add_opset_import();
   opset.set_domain(kOwnDomain);
   opset.set_version(1);
@@ -233,7 +268,7 @@ std::string SliceWriter::write() {
   out_->set_name("slice");
   for (const ModelSlice::Replacement& replacement : slice_.replacements)
     replacements_.emplace(replacement.node, &replacement);
-  if (slice_.fuse_attention || slice_.block_attention) plan_fusions();
+  plan_fusions();
   add_ports();
   for (const std::size_t index : slice_.nodes) {
     if (absorbed_.contains(index)) continue;

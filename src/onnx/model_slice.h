@@ -35,11 +35,13 @@ struct ModelSlice {
   std::vector<std::string> outputs;
   std::vector<Replacement> replacements;  // of nodes of the slice
   // Attentions that are plain MatMul, Softmax, MatMul become one node each, of the operator Attention in the
-  // domain qvl (runtime/attention_operator.h).
+  // domain qvl (runtime/own_operators.h).
   bool fuse_attention = false;
   // The same with the bits of these steps (attribute `steps`), where there is neither a factor nor a choice
   // for NaN between them.
   bool block_attention = false;
+  // Rotations of queries and keys become one node each, Rotary of the domain qvl, which gives the same bits.
+  bool fuse_rotary = false;
 };
 
 }  // namespace qvl

@@ -23,7 +23,7 @@ struct SessionOptions {
   bool shared_arena = false;
   bool memory_pattern =
       true;  // plan all of a run's memory in one block; off where shapes change with every run
-  bool own_operators = false;  // the model may use those of domain "qvl" (runtime/attention_operator.h)
+  bool own_operators = false;  // the model may use those of domain "qvl" (runtime/own_operators.h)
   // Numbers below the least normal one are 0. Where ONNX Runtime's Softmax meets a mask, its exp gives such
   // numbers, which changes nothing but takes most of its time.
   bool denormals_as_zero = false;

@@ -9,9 +9,9 @@
 #include <thread>
 
 #include "qvl/error.h"
-#include "runtime/attention_operator.h"
 #include "runtime/element_type.h"
 #include "runtime/library.h"
+#include "runtime/own_operators.h"
 
 namespace qvl {
 namespace {

@@ -66,6 +66,7 @@ const Session& SegmentRunner::session(const std::string& key, const Work& work,
   slice.outputs = work.outputs;
   slice.fuse_attention = fused_attention_;
   slice.block_attention = true;
+  slice.fuse_rotary = true;
   for (const NamedTensor& operand : operands) slice.inputs.push_back({operand.name, operand.tensor.dtype});
   for (const std::size_t unit : work.units) {
     const std::string name = weight_name(unit);

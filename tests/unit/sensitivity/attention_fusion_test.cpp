@@ -48,13 +48,13 @@ std::vector<OutputTensor> run(const ModelGraph& graph, const ModelSlice& slice,
 class AttentionFusionTest : public testing::Test {
  protected:
   // Fused attentions of a slice.
-  [[nodiscard]] std::int64_t fused(const ModelGraph& graph, const ModelSlice& slice) const {
+  [[nodiscard]] std::int64_t fused(const ModelGraph& graph, const ModelSlice& slice,
+                                   const std::string& op = "Attention") const {
     const auto path = graph.path().parent_path() / "slice.onnx";
     test::write_file(path, graph.slice(slice));
     const ModelGraph read(path);
-    return std::ranges::count_if(read.nodes(), [](const ModelGraph::Node& node) {
-      return node.op == "Attention" && node.domain == "qvl";
-    });
+    return std::ranges::count_if(
+        read.nodes(), [&](const ModelGraph::Node& node) { return node.op == op && node.domain == "qvl"; });
   }
 
   ModelGraph built(const std::function<void(GraphBuilder&)>& build) const {
@@ -94,6 +94,7 @@ class AttentionFusionTest : public testing::Test {
     options.denormals_as_zero = true;
     const auto plain = Session::from_bytes(graph.slice(slice), graph.path(), options).run(inputs);
     slice.block_attention = true;
+    slice.fuse_rotary = true;
     const auto with = Session::from_bytes(graph.slice(slice), graph.path(), options).run(inputs);
     ASSERT_EQ(plain.size(), with.size());
     for (std::size_t o = 0; o < plain.size(); ++o) {
@@ -302,6 +303,9 @@ TEST_F(AttentionFusionTest, DemoArtifactsStayWhatTheyAre) {
     EXPECT_GE(softmaxes, 4);
     EXPECT_EQ(fused(graph, whole(graph, true)), softmaxes);
     EXPECT_EQ(in_blocks(graph), softmaxes);
+    ModelSlice turning = whole(graph, false);
+    turning.fuse_rotary = true;
+    EXPECT_EQ(fused(graph, turning, "Rotary"), 8);  // queries and keys of four blocks
     expect_same(graph, inputs);
     expect_same_bits_in_blocks(graph, inputs);
   }

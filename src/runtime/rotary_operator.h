@@ -1,0 +1,11 @@
+// The operator Rotary of the domain qvl: core/rotary.h as a node. Internal to this layer.
+#pragma once
+
+#include <onnxruntime_c_api.h>
+
+namespace qvl {
+
+// Operands and attributes: runtime/own_operators.h.
+[[nodiscard]] OrtCustomOp rotary_operator();
+
+}  // namespace qvl
