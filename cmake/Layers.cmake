@@ -20,9 +20,6 @@ if(QVL_SANITIZE)
     add_compile_options(-fno-sanitize=function) # ONNX Runtime's functions are called through declarations of our own
   endif()
 endif()
-if(QVL_FUZZ)
-  add_compile_options(-fsanitize=fuzzer-no-link)
-endif()
 
 # What most sources include and what takes a large part of their compile time: parsed once. Sources include what they
 # use all the same; the release build of the layers, which goes without, tells when one does not.
@@ -40,6 +37,9 @@ function(qvl_layer name)
   add_library(qvl_${name} STATIC ${ARG_SOURCES})
   target_include_directories(qvl_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(qvl_${name} PRIVATE qvl_flags ${ARG_LIBRARIES})
+  if(QVL_FUZZ)
+    target_compile_options(qvl_${name} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
   foreach(layer ${ARG_DEPENDS})
     target_link_libraries(qvl_${name} PUBLIC qvl_${layer})
   endforeach()
@@ -54,7 +54,9 @@ endfunction()
 add_library(qvl_test_flags INTERFACE)
 target_link_libraries(qvl_test_flags INTERFACE qvl_flags)
 if(QVL_SANITIZE)
-  target_compile_options(qvl_test_flags INTERFACE -O0)
+  # What is tested has all checks; in the tests' own code those of undefined behaviour would take a quarter of its
+  # compile time.
+  target_compile_options(qvl_test_flags INTERFACE -O0 -fno-sanitize=undefined)
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_options(qvl_test_flags INTERFACE -O1)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -66,10 +68,12 @@ endif()
 # Builds every test labelled `unit` and nothing else.
 add_custom_target(unit_tests)
 
-# qvl_test(NAME SOURCES ... LAYERS ... [LIBRARIES ...] [LABEL label]): one GoogleTest binary per layer. The label is
-# `unit` (run under the sanitizers too), `parity` (against the reference implementation) or `cli` (runs the program).
+# qvl_test(NAME SOURCES ... LAYERS ... [COMPUTING ...] [SEPARATE] [LIBRARIES ...] [LABEL label]): one GoogleTest binary
+# per layer. Its sources are compiled several at once (QVL_JOIN_TESTS), unless SEPARATE says that they have things of
+# the same name. The label is `unit` (run under the sanitizers too), `parity` (against the reference implementation) or `cli` (runs
+# the program). COMPUTING: those of the sources that compute much themselves, optimised under the sanitizers too.
 function(qvl_test name)
-  cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LAYERS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "SEPARATE" "LABEL" "SOURCES;COMPUTING;LAYERS;LIBRARIES" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
@@ -79,6 +83,12 @@ function(qvl_test name)
     target_link_libraries(test_${name} PRIVATE qvl_${layer})
   endforeach()
   target_precompile_headers(test_${name} REUSE_FROM qvl_test_support)
+  if(NOT ARG_SEPARATE)
+    set_target_properties(test_${name} PROPERTIES UNITY_BUILD ${QVL_JOIN_TESTS})
+  endif()
+  if(QVL_SANITIZE AND ARG_COMPUTING) # clang takes no precompiled header of another level
+    set_source_files_properties(${ARG_COMPUTING} PROPERTIES COMPILE_OPTIONS -O1 SKIP_PRECOMPILE_HEADERS ON)
+  endif()
   if(ARG_LABEL STREQUAL "unit")
     add_dependencies(unit_tests test_${name})
   endif()

@@ -18,16 +18,16 @@ using test::floats_of;
 using test::noise;
 
 TEST(MeanVariance, IsThatOfEachChannelOverRows) {
-  constexpr std::size_t kRows = 15;
+  constexpr std::size_t kRowCount = 15;
   constexpr std::size_t kWidth = 7;
-  std::vector<float> values = noise(kRows * kWidth, 1);
+  std::vector<float> values = noise(kRowCount * kWidth, 1);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = values[i] * static_cast<float>(i % kWidth) + 3;
   double expected = 0;
   for (std::size_t c = 0; c < kWidth; ++c) {
     double mean = 0;
-    for (std::size_t r = 0; r < kRows; ++r) mean += values[r * kWidth + c] / double{kRows};
-    for (std::size_t r = 0; r < kRows; ++r)
-      expected += std::pow(values[r * kWidth + c] - mean, 2) / (kRows * kWidth);
+    for (std::size_t r = 0; r < kRowCount; ++r) mean += values[r * kWidth + c] / double{kRowCount};
+    for (std::size_t r = 0; r < kRowCount; ++r)
+      expected += std::pow(values[r * kWidth + c] - mean, 2) / (kRowCount * kWidth);
   }
   EXPECT_NEAR(mean_variance(floats_of({3, 5, kWidth}, values).view()), expected, expected * 1e-10);
   EXPECT_EQ(mean_variance(floats_of({4, 2}, {1, 2, 1, 2, 1, 2, 1, 2}).view()), 0);
