@@ -26,9 +26,9 @@ std::size_t axis_of(const RotaryInputs& inputs) {
   return static_cast<std::size_t>(inputs.axis < 0 ? inputs.axis + rank : inputs.axis);
 }
 
-std::int64_t middle_of(const RotaryInputs& inputs) {
-  const std::int64_t depth = inputs.x.shape[axis_of(inputs)];
-  if (inputs.middle > 0 ? inputs.middle > depth : depth % 2 != 0) throw_apart(inputs);
+// Where the second half begins on an axis of x of this size; beyond it where there is none.
+std::int64_t middle_of(const RotaryInputs& inputs, std::int64_t depth) {
+  if (inputs.middle <= 0 && depth % 2 != 0) throw_apart(inputs);
   return inputs.middle > 0 ? inputs.middle : depth / 2;
 }
 
@@ -71,7 +71,6 @@ void turn_row(const Row& row, const std::array<std::size_t, 4>& step, std::size_
 }  // namespace
 
 Shape rotary_shape(const RotaryInputs& inputs) {
-  (void)middle_of(inputs);
   Shape result = inputs.x.shape;
   for (const Shape* const shape : {&inputs.cos.shape, &inputs.sin.shape}) {
     if (shape->size() > result.size()) result.insert(result.begin(), shape->size() - result.size(), 1);
@@ -83,17 +82,23 @@ Shape rotary_shape(const RotaryInputs& inputs) {
       place = size;
     }
   }
-  const std::size_t axis = axis_of(inputs);  // a half of one element is no half
-  if (result[result.size() - inputs.x.shape.size() + axis] != inputs.x.shape[axis]) throw_apart(inputs);
+  const std::size_t axis = axis_of(inputs);
+  const std::int64_t depth = inputs.x.shape[axis];
+  const bool has_second = middle_of(inputs, depth) < depth;
+  // What broadcasts along the axis has one element, which is no half.
+  if (result[result.size() - inputs.x.shape.size() + axis] != depth && (depth != 1 || has_second))
+    throw_apart(inputs);
   return result;
 }
 
 void rotary(const RotaryInputs& inputs, std::span<float> out) {
   const Shape shape = rotary_shape(inputs);
   if (out.empty()) return;
-  const auto middle = static_cast<std::size_t>(middle_of(inputs));
   const std::size_t axis = shape.size() - inputs.x.shape.size() + axis_of(inputs);
   const auto depth = static_cast<std::size_t>(shape[axis]);
+  const std::int64_t own_depth = inputs.x.shape[axis_of(inputs)];
+  const std::int64_t begin = middle_of(inputs, own_depth);
+  const std::size_t middle = begin >= own_depth ? depth : static_cast<std::size_t>(begin);
   const std::array<std::vector<std::size_t>, 4> strides{
       strides_of(inputs.x.shape, shape), strides_of(inputs.cos.shape, shape),
       strides_of(inputs.sin.shape, shape), strides_of(shape, shape)};

@@ -9,8 +9,8 @@
 namespace qvl {
 
 // cos and sin broadcast with x, as in ONNX's Mul. rotate_half(x) is x's second half along an axis of size d,
-// negated, and then its first one; the second half begins at `middle` (0: at d / 2). Source: rotate_half and
-// apply_rotary_pos_emb of transformers.
+// negated, and then its first one; the second half begins at `middle` (0: at d / 2; from d on there is none).
+// Source: rotate_half and apply_rotary_pos_emb of transformers.
 struct RotaryInputs {
   AttentionOperand x;
   AttentionOperand cos;

@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kMostNodes = 1'000'000;
 constexpr std::size_t kMostGrowth = 1000;
 constexpr std::size_t kDeepest = 64;
+constexpr std::size_t kLeastBytes = std::size_t{64} << 20U;
 
 using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
 using Names = std::unordered_map<std::string, std::string>;
@@ -126,11 +127,12 @@ class Inliner {
   }
 
   void run() {
-    for (const std::string& value : values_of_graph()) values_.take(value);
+    take_values(model_.graph());
     for (const onnx::NodeProto& node : model_.graph().node()) nodes_.take(node.name());
     most_ = static_cast<std::size_t>(model_.graph().node_size());
     for (const auto& [key, function] : functions_) most_ += static_cast<std::size_t>(function->node_size());
     most_ = std::min(kMostNodes, kMostGrowth * most_);
+    most_bytes_ = kLeastBytes + 4 * model_.ByteSizeLong();
     Nodes nodes;
     for (onnx::NodeProto& node : *model_.mutable_graph()->mutable_node()) {
       if (const onnx::FunctionProto* function = called_by(node)) {
@@ -150,21 +152,16 @@ class Inliner {
     return found == functions_.end() ? nullptr : found->second;
   }
 
-  [[nodiscard]] std::vector<std::string> values_of_graph() const {
-    std::vector<std::string> values;
-    const onnx::GraphProto& graph = model_.graph();
-    for (const auto& input : graph.input()) values.push_back(input.name());
-    for (const auto& tensor : graph.initializer()) values.push_back(tensor.name());
-    for (const auto& node : graph.node())
-      values.insert(values.end(), node.output().begin(), node.output().end());
-    return values;
-  }
-
   void expand(const onnx::NodeProto& call, const onnx::FunctionProto& function, Nodes& nodes);
   void write(const onnx::NodeProto& node, const Names& names, const std::string& prefix,
              const Attributes& attributes, onnx::NodeProto& out);
   void write(const onnx::GraphProto& graph, Names names, const std::string& prefix,
              const Attributes& attributes, onnx::GraphProto& out);
+  // Its sub-graphs' too.
+  void take_values(const onnx::GraphProto& graph);
+  // Of what is written; throw InputError where it is too much.
+  void count(const onnx::NodeProto& node, const std::string& prefix);
+  void count_bytes(std::size_t bytes);
   void import_domain(const std::string& domain, std::int64_t version);
   void drop_uncalled();
 
@@ -177,6 +174,8 @@ class Inliner {
   std::map<std::string, std::int64_t> imports_;  // of the functions that were put in place
   std::size_t written_ = 0;
   std::size_t most_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t most_bytes_ = 0;
 };
 
 std::string call_name(const onnx::NodeProto& call) {
@@ -233,10 +232,6 @@ void Inliner::expand(const onnx::NodeProto& call, const onnx::FunctionProto& fun
     }
   }
   for (const onnx::NodeProto& inner : function.node()) {
-    if (++written_ > most_) {
-      throw InputError(fmt::format("{}: with its functions put in place the graph has more than {} nodes",
-                                   source_, most_));
-    }
     onnx::NodeProto node;
     write(inner, names, prefix, attributes, node);
     if (const onnx::FunctionProto* called = called_by(node)) {
@@ -260,8 +255,39 @@ std::string renamed(const Names& names, const std::string& value) {
   return found == names.end() ? value : found->second;
 }
 
+void Inliner::take_values(const onnx::GraphProto& graph) {
+  for (const auto& input : graph.input()) values_.take(input.name());
+  for (const auto& tensor : graph.initializer()) values_.take(tensor.name());
+  for (const auto& tensor : graph.sparse_initializer()) values_.take(tensor.values().name());
+  for (const onnx::NodeProto& node : graph.node()) {
+    for (const std::string& output : node.output()) values_.take(output);
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_g()) take_values(attribute.g());
+      for (const onnx::GraphProto& inner : attribute.graphs()) take_values(inner);
+    }
+  }
+}
+
+void Inliner::count_bytes(std::size_t bytes) {
+  bytes_ += bytes;
+  if (bytes_ > most_bytes_) {
+    throw InputError(fmt::format("{}: with its functions put in place the graph has more than {} bytes",
+                                 source_, most_bytes_));
+  }
+}
+
+void Inliner::count(const onnx::NodeProto& node, const std::string& prefix) {
+  if (++written_ > most_) {
+    throw InputError(
+        fmt::format("{}: with its functions put in place the graph has more than {} nodes", source_, most_));
+  }
+  const auto names = static_cast<std::size_t>(1 + node.input_size() + node.output_size());
+  count_bytes(names * prefix.size());
+}
+
 void Inliner::write(const onnx::NodeProto& node, const Names& names, const std::string& prefix,
                     const Attributes& attributes, onnx::NodeProto& out) {
+  count(node, prefix);
   copy_labels(node, out);
   out.set_name(nodes_.free_name(prefix + (node.name().empty() ? node.op_type() : node.name())));
   for (const std::string& input : node.input()) out.add_input(renamed(names, input));
@@ -273,6 +299,7 @@ void Inliner::write(const onnx::NodeProto& node, const Names& names, const std::
       if (found == attributes.end()) continue;  // not given: as if it were not there
       value = found->second;
     }
+    count_bytes(value->ByteSizeLong());
     onnx::AttributeProto& copy = *out.add_attribute();
     copy = *value;
     copy.set_name(attribute.name());

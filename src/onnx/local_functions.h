@@ -15,8 +15,8 @@ namespace qvl {
 // the calling node's name or, where it has none, its first output. A call inside an If, Loop or Scan stays a
 // call; functions that nothing calls any more are dropped. Throws InputError, naming `source`, for functions
 // that call themselves or 64 others one in the other, calls with more operands than the function has, and
-// graphs that become a thousand times longer or a million nodes long. The opset of the model counts: ONNX
-// wants a function's own to mean the same.
+// graphs that become a thousand times longer, a million nodes long, or more than 64 MiB and the model's size
+// four times over. The opset of the model counts: ONNX wants a function's own to mean the same.
 void inline_local_functions(onnx::ModelProto& model, const std::string& source);
 
 }  // namespace qvl

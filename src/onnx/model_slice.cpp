@@ -57,7 +57,6 @@ class SliceWriter {
   std::unordered_map<std::size_t, RotaryFusion> rotaries_;       // likewise
   std::unordered_set<std::size_t> absorbed_;                     // by fusions
   std::unordered_set<std::string> given_;                        // inputs, and results of the nodes so far
-  std::unordered_set<std::size_t> requested_;                    // nodes of the slice
 };
 
 void SliceWriter::add_input(const std::string& name, DType dtype, bool scalar) {

@@ -35,7 +35,8 @@ std::optional<RotaryFinder::Half> RotaryFinder::half_of_split(std::size_t index,
                                                               const std::string& value) const {
   const ModelGraph::Node& node = view_.node(index);
   const onnx::AttributeProto* const axis = view_.attribute(index, "axis");
-  if (node.outputs.size() != 2) return std::nullopt;
+  // With num_outputs the halves may be unequal.
+  if (node.outputs.size() != 2 || view_.attribute(index, "num_outputs") != nullptr) return std::nullopt;
   Half half{node.inputs.front(), node.outputs[1] == value, axis == nullptr ? 0 : axis->i(), 0, index};
   if (node.inputs.size() > 1) {
     const auto sizes = view_.integers(node.inputs[1]);
@@ -58,7 +59,7 @@ std::optional<RotaryFinder::Half> RotaryFinder::half_of_slice(std::size_t index)
   const auto axis = one(3);
   if (!start || !end || !axis || (node.inputs.size() > 4 && one(4) != 1)) return std::nullopt;
   if (*start == 0 && *end > 0) return Half{node.inputs[0], false, *axis, *end, index};
-  const bool to_the_end = *end >= std::numeric_limits<std::int32_t>::max() || *end == 2 * *start;
+  const bool to_the_end = *end >= std::numeric_limits<std::int32_t>::max();
   if (*start > 0 && to_the_end) return Half{node.inputs[0], true, *axis, *start, index};
   return std::nullopt;
 }

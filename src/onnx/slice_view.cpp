@@ -101,7 +101,7 @@ std::optional<std::vector<std::int64_t>> SliceView::integers(const std::string& 
 }
 
 bool SliceView::is_f32(std::string value) const {
-  for (;;) {
+  for (std::size_t behind = graph_.nodes.size();;) {
     const auto given = given_.find(value);
     if (given != given_.end()) return given->second == DType::f32;
     const auto place = graph_.places.find(value);
@@ -110,7 +110,9 @@ bool SliceView::is_f32(std::string value) const {
       return stored == DType::f32 || stored == DType::f16 || stored == DType::bf16;
     }
     const auto maker = graph_.makers.find(value);
-    if (maker == graph_.makers.end()) return false;
+    // Nodes stand behind those whose values they take; what does not could go round in circles.
+    if (maker == graph_.makers.end() || maker->second >= behind) return false;
+    behind = maker->second;
     const ModelGraph::Node& node = graph_.nodes[maker->second];
     if (is_standard(node, "Cast")) {
       const onnx::AttributeProto* const to = attribute(maker->second, "to");

@@ -105,6 +105,7 @@ class Experiment {
     return memory_.state_bytes(replay_.workers()) / 2 - kept_bytes_;
   }
   void prepare(const Group& group, const Observe& observe);
+  void forget_reference();
   void advance_checked(const Stage& stage, Flight& base);
   void keep(const Stage& stage, const Flight& base);
   void own_answers(const Group& group);

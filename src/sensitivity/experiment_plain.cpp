@@ -28,6 +28,7 @@ void Experiment::run_plain(const Observe& observe) {
   learning_ = true;
   prepare({0}, alone ? observe : Observe());  // where there are others, each is looked at once below
   learning_ = false;
+  if (!alone) forget_reference();  // it is no run to compare with
   const std::uint64_t peak = MemoryPlan::most_resident();
   const std::uint64_t held = fixed + weights_.held_bytes() + sample_bytes_;
   // A candidate's run has the values inside the segment beside its own.
@@ -174,7 +175,7 @@ void Experiment::keep(const Stage& stage, const Flight& base) {
   kept_.emplace(stage, base);
 }
 
-void Experiment::prepare(const Group& group, const Observe& observe) {
+void Experiment::forget_reference() {
   if (reference_) {
     for (std::size_t p = 0; p < program_.parts.size(); ++p) {
       for (const std::size_t item : items_of(program_, p, reference_->samples))
@@ -185,6 +186,10 @@ void Experiment::prepare(const Group& group, const Observe& observe) {
   outputs_.clear();
   kept_.clear();
   kept_bytes_ = 0;
+}
+
+void Experiment::prepare(const Group& group, const Observe& observe) {
+  forget_reference();
   own_answers(group);
   Flight base = replay_.start(Assignment(program_.unit_count()), group);
   for (Stage stage; !stage.is_end(program_); stage = stage.next(program_)) {

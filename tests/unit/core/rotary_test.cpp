@@ -34,7 +34,9 @@ std::vector<float> plainly(const Problem& p, const Shape& result, const std::vec
   const std::size_t axis =
       p.axis < 0 ? result.size() - 1 : result.size() - p.x.size() + static_cast<std::size_t>(p.axis);
   const std::int64_t depth = result[axis];
-  const std::int64_t middle = p.middle > 0 ? p.middle : depth / 2;
+  const std::int64_t middle = p.middle <= 0                          ? depth / 2
+                              : p.middle >= p.x.back() && p.axis < 0 ? depth
+                                                                     : p.middle;
   for (std::size_t i = 0; i < count(result); ++i) {
     std::vector<std::int64_t> index(result.size());
     for (std::size_t d = result.size(), rest = i; d-- > 0; rest /= static_cast<std::size_t>(result[d]))
@@ -65,8 +67,10 @@ TEST(Rotary, IsWhatTheStepsGiveToTheBit) {
         Problem{{3, 8}, {2, 1, 1, 8}, {1}}, Problem{{8}, {8}, {1}}, Problem{{2, 7}, {7}, {2, 7}, 3},
         Problem{{2, 7}, {7}, {2, 7}, 7}, Problem{{4, 1}, {4, 1}, {4, 1}, 1},
         Problem{{2, 3, 8}, {2, 1, 8}, {8}, 0, 2}, Problem{{2, 6, 8}, {2, 1, 8}, {6, 1}, 0, 1},
-        Problem{{4, 3}, {2, 4, 3}, {2, 1, 1}, 3, 0},  // of the result it is axis 1 Problem{{0, 8}, {0, 8},
-                                                      // {1, 8}},
+        // Of the result it is axis 1.
+        Problem{{4, 3}, {2, 4, 3}, {2, 1, 1}, 3, 0},
+        // No second half.
+        Problem{{2, 8}, {8}, {8}, 9}, Problem{{2, 1}, {2, 4}, {4}, 1}, Problem{{0, 8}, {0, 8}, {1, 8}},
         Problem{{3, 0}, {3, 0}, {1}}}) {
     SCOPED_TRACE(to_string(p.x) + to_string(p.cos) + to_string(p.sin));
     const auto x = numbers(count(p.x), 1);
@@ -83,8 +87,8 @@ TEST(Rotary, IsWhatTheStepsGiveToTheBit) {
 TEST(Rotary, RefusesShapesThatDoNotGoTogether) {
   for (const Problem& p :
        {Problem{{2, 8}, {3, 8}, {8}}, Problem{{2, 8}, {2, 4}, {8}}, Problem{{2, 7}, {7}, {7}},
-        Problem{{}, {8}, {8}}, Problem{{2, 8}, {8}, {8}, 9}, Problem{{2, 8}, {8}, {8}, 0, 2},
-        Problem{{2, 8}, {8}, {8}, 0, -3}, Problem{{2, 1}, {2, 4}, {4}, 1}}) {
+        Problem{{}, {8}, {8}}, Problem{{2, 1}, {2, 4}, {4}}, Problem{{2, 8}, {8}, {8}, 0, 2},
+        Problem{{2, 8}, {8}, {8}, 0, -3}, Problem{{2, 2}, {2, 4}, {4}, 1}}) {
     const RotaryInputs inputs{{p.x, nullptr}, {p.cos, nullptr}, {p.sin, nullptr}, p.middle, p.axis};
     try {
       (void)rotary_shape(inputs);

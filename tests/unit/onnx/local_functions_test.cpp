@@ -343,6 +343,26 @@ TEST_F(LocalFunctions, GrowthHasBounds) {
   }
   call(model.graph(), "F100", {"x"}, {"y"}, "start");
   EXPECT_TRUE(contains(error_of(model), "functions call each other more than 64 deep"));
+
+  // Few nodes, but many bytes in each.
+  model = layers();
+  import_local(model);
+  onnx::GraphProto large;
+  onnx::TensorProto tensor;
+  tensor.set_data_type(onnx::TensorProto::FLOAT);
+  tensor.add_dims(250000);
+  tensor.mutable_raw_data()->resize(1000000);
+  test::set(test::add_node(large, "Constant", {}, {"c"}), "value", tensor);
+  test::add_node(large, "Identity", {"x"}, {"y"});
+  function(model, "F0", {"x"}, {"y"}, large);
+  for (int i = 1; i <= 12; ++i) {
+    onnx::GraphProto twice;
+    call(twice, "F" + std::to_string(i - 1), {"x"}, {"h"});
+    call(twice, "F" + std::to_string(i - 1), {"h"}, {"y"});
+    function(model, "F" + std::to_string(i), {"x"}, {"y"}, twice);
+  }
+  call(model.graph(), "F12", {"x"}, {"y"}, "start");
+  EXPECT_TRUE(contains(error_of(model), "bytes"));
 }
 
 }  // namespace

@@ -437,6 +437,44 @@ TEST_F(MeasureTest, SaysWhatIsNotFinite) {
   EXPECT_EQ(error, "a.safetensors: the unquantized output of unit conv2 is not finite");
 }
 
+// With as little memory as will do, samples go through one by one, and candidates are finished in between.
+TEST_F(MeasureTest, LittleMemoryGivesTheSameReport) {
+  constexpr std::int64_t kSampleRows = 20000;  // states of some MB
+  HandMadeModel model;
+  model.input("x", {kOpen, 16});
+  std::string value = "x";
+  for (unsigned i = 0; i < 3; ++i) {
+    const std::string n = std::to_string(i);
+    model.floats("w" + n, {16, 16}, noise(256, i + 1));
+    model.node("MatMul", {value, "w" + n}, {"p" + n}, "unit" + n);
+    value = i == 2 ? "logits" : "t" + n;
+    model.node("Tanh", {"p" + n}, {value});
+  }
+  model.output(value);
+  model.save(options_.model);
+  for (unsigned i = 0; i < 3; ++i) {
+    write_safetensors_sample(options_.data / (std::to_string(i) + ".safetensors"),
+                             {{"x", test::floats_of({kSampleRows, 16}, noise(kSampleRows * 16, 30 + i))}});
+  }
+  options_.formats = {"int8", "int4:16"};
+  (void)measure_sensitivity(options_);
+  SensitivityOptions little = options_;
+  little.report = folder_.path() / "little";
+  little.memory_bytes = std::uint64_t{1} << 20U;
+  bool done = false;
+  for (int tries = 0; tries < 10 && !done; ++tries) {
+    try {
+      EXPECT_TRUE(measure_sensitivity(little).complete);
+      done = true;
+    } catch (const MachineError& error) {
+      const std::string text = error.what();  // "...; 123 MiB would"
+      little.memory_bytes = std::stoull(text.substr(text.find("; ") + 2)) << 20U;
+    }
+  }
+  ASSERT_TRUE(done);
+  EXPECT_EQ(test::read_file(little.report / "report.json"), test::read_file(options_.report / "report.json"));
+}
+
 TEST_F(MeasureTest, RefusesTooLittleMemory) {
   (void)prepare(picture_model(), kPictureUnits,
                 {{{{"pixels", test::floats_of({1, 3, 10, 10}, noise(300, 22))}}, {}}});
