@@ -57,6 +57,13 @@ TEST(QuantPlan, ReadsWhatAHandWrites) {
   EXPECT_EQ(plan.of("/model/layers.13/q_proj/MatMul"), std::nullopt);
 }
 
+TEST(QuantPlan, MayBeForTheEmbeddingAlone) {
+  const QuantPlan plan = QuantPlan::parse(R"({"format": 1, "embedding": "int8:32", "units": []})", "hand");
+  EXPECT_TRUE(plan.entries.empty());
+  EXPECT_EQ(plan.embedding, parse_format("int8:32"));
+  EXPECT_EQ(QuantPlan::parse(plan.to_json(), "written"), plan);
+}
+
 TEST(QuantPlan, TheLastEntryThatFitsCounts) {
   QuantPlan plan;
   const PlannedFormat four{parse_format("int4:32"), {}, 0, 0};
