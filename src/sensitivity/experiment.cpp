@@ -162,19 +162,18 @@ void Experiment::measure_group(const Group& group, const Want& want) {
     if (here > 0) measure_stage(sweep, group, want);
     replay_.forget_tails(sweep.stage);
     left -= here;
-    if (sweep.stage.is_last(program_)) break;
-    advance(sweep, left > 0);
+    if (left == 0 || sweep.stage.is_last(program_)) break;
+    advance(sweep);
   }
   finish(sweep);
 }
 
-// To the next stage; candidates that go on alone need no bases.
-void Experiment::advance(Sweep& sweep, bool with_bases) {
+// To the next stage.
+void Experiment::advance(Sweep& sweep) {
   const Stage next = sweep.stage.next(program_);
   std::vector<Flight*> flights;
   for (Attempt& attempt : sweep.flying) flights.push_back(&attempt.flight);
   for (Base& base : sweep.bases) {
-    if (!with_bases) break;
     const auto kept = base.format == nullptr ? kept_.find(next) : kept_.end();
     if (kept != kept_.end()) {
       base.flight = kept->second;

@@ -122,7 +122,7 @@ class Experiment {
   void measure_group(const Group& group, const Want& want);
   void measure_whole(const Group& group, const Want& want);
   void measure_stage(Sweep& sweep, const Group& group, const Want& want);
-  void advance(Sweep& sweep, bool with_bases);
+  void advance(Sweep& sweep);
   void finish(Sweep& sweep);
   [[nodiscard]] bool enough_to_finish(const std::vector<Attempt>& attempts) const;
   [[nodiscard]] std::uint64_t bytes_of(std::span<const Attempt> attempts) const;

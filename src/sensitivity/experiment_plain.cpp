@@ -168,8 +168,7 @@ void Experiment::check_output(std::size_t sample, const HeldTensor& output) {
 // So that the unquantized model need not go through the stages again.
 void Experiment::keep(const Stage& stage, const Flight& base) {
   if (learning_) return;
-  std::uint64_t bytes = 0;
-  for (const auto& [item, state] : base.states) bytes += total_bytes(state);
+  const std::uint64_t bytes = total_bytes(base);
   if (kept_bytes_ + bytes > memory_.state_bytes(replay_.workers()) / 4) return;
   kept_bytes_ += bytes;
   kept_.emplace(stage, base);
@@ -207,9 +206,7 @@ void Experiment::prepare(const Group& group, const Observe& observe) {
         keep(stage.next(program_), base);
       }
     }
-    std::uint64_t bytes = 0;
-    for (const auto& [item, state] : base.states) bytes += total_bytes(state);
-    sample_bytes_ = std::max(sample_bytes_, bytes / group.size() + 1);
+    sample_bytes_ = std::max(sample_bytes_, total_bytes(base) / group.size() + 1);
   }
   reference_ = std::move(base);
   with_outputs(group, [&](std::span<const std::size_t> some) {

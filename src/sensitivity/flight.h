@@ -19,6 +19,12 @@ struct Flight {
   std::unordered_map<std::size_t, Values> states;
 };
 
+[[nodiscard]] inline std::uint64_t total_bytes(const Flight& flight) {
+  std::uint64_t bytes = 0;
+  for (const auto& [item, state] : flight.states) bytes += total_bytes(state);
+  return bytes;
+}
+
 // The items of a part that the samples need, ascending, each once.
 [[nodiscard]] std::vector<std::size_t> items_of(const Program& program, std::size_t part,
                                                 std::span<const std::size_t> samples);
