@@ -83,9 +83,12 @@ void add_quantize(CLI::App& app) {
   command->add_option("--embedding", options.embedding,
                       "Format of the table of token embeddings (int8:B, int4:B); alone, or with --format");
   command
-      ->add_option(
-          "--accuracy-level", options.accuracy_level,
-          "With --format: of MatMulNBits; 0 computes in f32, 4 rounds activations to 8 bits by blocks")
+      ->add_option("--accuracy-level", options.accuracy_level,
+                   "With --format: of MatMulNBits. int8: 0 unpacks the weight once, when the model is loaded "
+                   "(the speed and "
+                   "memory of f32); 1 to 3 keep it in 8 bits (slow), 4 too (fast, but activations are "
+                   "rounded by blocks). "
+                   "int4: 0 to 3 compute in f32, 4 as above")
       ->check(CLI::Range(0, 4));
   command->add_option(
       "--smooth", arguments->smooth,
@@ -109,9 +112,12 @@ void add_quantize(CLI::App& app) {
   command->add_flag("--json", arguments->json, "One JSON object instead of lines");
   command->add_flag("--quiet", arguments->quiet, "No progress on stderr");
   command->footer(
-      "Weight-only formats become com.microsoft MatMulNBits, int8-dynamic DynamicQuantizeLinear with "
-      "MatMulInteger,\n"
-      "int8-static QuantizeLinear and DequantizeLinear. A folder stays one that `qvl run` takes.\n\n"
+      "int4 becomes com.microsoft MatMulNBits, int8 a weight that is unpacked when the model is loaded, "
+      "int8-dynamic and\n"
+      "int8-static MatMulInteger behind DynamicQuantizeLinear or QuantizeLinear; docs/quantize.md says why. "
+      "A folder "
+      "stays\n"
+      "one that `qvl run` takes.\n\n"
       "Examples:\n"
       "  qvl quantize models/3b --plan plan.json --out models/3b-5bit\n"
       "  qvl quantize models/3b --format int4:32 --embedding int8:32 --out models/3b-int4\n"

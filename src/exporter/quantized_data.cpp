@@ -84,36 +84,44 @@ void QuantizedData::write_blocks(const Task& task, const Pieces& pieces, Quantiz
   write_scales(*pieces.scales, row * (packed.scales.size() / rows), packed.scales);
 }
 
-// Bytes of levels + 128: in rows (Conv), or a column of output channels after the other.
-void QuantizedData::write_columns(const Task& task, const Pieces& pieces, const QuantizedWeights& weights) {
+// A byte a weight: output channel by output channel, or a column of them after the other. The panel may lie
+// the other way.
+void QuantizedData::write_levels(const Task& task, const Pieces& pieces, const QuantizedWeights& weights) {
   const QuantizedPiece& levels = *pieces.levels;
   const WeightLayout& panel = weights.layout;
-  const auto code = [](std::int8_t level) { return static_cast<std::uint8_t>(level + 128); };
+  const int zero_point = levels.dtype == DType::u8 ? 128 : 0;
+  const auto code = [&](std::int8_t level) { return static_cast<std::uint8_t>(level + zero_point); };
   std::vector<std::uint8_t> codes(weights.levels.size());
-  const bool in_rows = levels.shape.size() != 2;
-  if (in_rows || panel.axis == DepthAxis::strided) {
+  const bool in_rows = levels.kind == QuantizedPiece::Kind::rows;
+  if (in_rows == (panel.axis == DepthAxis::contiguous)) {
     std::ranges::transform(weights.levels, codes.begin(), code);
   } else {
     for (std::int64_t r = 0; r < panel.rows; ++r) {
-      for (std::int64_t k = 0; k < panel.depth; ++k)
-        codes[static_cast<std::size_t>(k * panel.rows + r)] = code(weights.levels[panel.index(0, r, k)]);
+      for (std::int64_t k = 0; k < panel.depth; ++k) {
+        const std::int64_t at = in_rows ? r * panel.depth + k : k * panel.rows + r;
+        codes[static_cast<std::size_t>(at)] = code(weights.levels[panel.index(0, r, k)]);
+      }
     }
   }
   const std::span<const std::byte> bytes = std::as_bytes(std::span(codes));
   const auto first = static_cast<std::uint64_t>(task.first);
   const auto all_rows = static_cast<std::uint64_t>(units_[task.unit].layout.rows);
+  const auto depth = static_cast<std::uint64_t>(panel.depth);
+  const auto matrix = static_cast<std::uint64_t>(task.matrix);
+  const std::uint64_t offset = levels.offset_bytes + matrix * all_rows * depth;
   if (in_rows) {
-    write(levels.offset_bytes + first * static_cast<std::uint64_t>(panel.depth), bytes);
+    write(offset + first * depth, bytes);
   } else if (panel.rows == units_[task.unit].layout.rows) {
-    write(levels.offset_bytes, bytes);
+    write(offset, bytes);
   } else {
     const auto run = static_cast<std::size_t>(panel.rows);
     for (std::int64_t k = 0; k < panel.depth; ++k) {
-      write(levels.offset_bytes + static_cast<std::uint64_t>(k) * all_rows + first,
+      write(offset + static_cast<std::uint64_t>(k) * all_rows + first,
             bytes.subspan(static_cast<std::size_t>(k) * run, run));
     }
   }
-  write_scales(*pieces.scales, first, weights.scales);
+  const auto groups = static_cast<std::uint64_t>(weights.format.blocks(panel.depth));
+  write_scales(*pieces.scales, (matrix * all_rows + first) * groups, weights.scales);
 }
 
 void QuantizedData::write_smoothing(std::size_t unit) {
@@ -131,7 +139,7 @@ QuantizationError QuantizedData::write_panel(const Task& task, const QuantizedWe
   if (pieces.levels->kind == QuantizedPiece::Kind::blocks) {
     write_blocks(task, pieces, weights);
   } else {
-    write_columns(task, pieces, weights);
+    write_levels(task, pieces, weights);
   }
   return quantization_error(weights, plain);
 }

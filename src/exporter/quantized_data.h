@@ -80,7 +80,7 @@ class QuantizedData {
   QuantizationError write_panel(const Task& task, const QuantizedWeights& weights,
                                 std::span<const float> plain);
   void write_blocks(const Task& task, const Pieces& pieces, QuantizedWeights weights);
-  void write_columns(const Task& task, const Pieces& pieces, const QuantizedWeights& weights);
+  void write_levels(const Task& task, const Pieces& pieces, const QuantizedWeights& weights);
   void write_scales(const QuantizedPiece& piece, std::uint64_t first, std::span<const float> scales);
   void write_smoothing(std::size_t unit);
   void write(std::uint64_t offset_bytes, std::span<const std::byte> bytes);

@@ -156,6 +156,7 @@ QuantizedGraph::QuantizedGraph(std::string_view model, std::string source,
     throw InputError(fmt::format("{} is not an ONNX model", s.source));
   inline_local_functions(s.model, s.source);
   QuantizedNodes work(s.model, s.source);
+  work.expect(tables);
   for (std::size_t i = 0; i < nodes.size(); ++i) work.replace(nodes[i], i);
   for (std::size_t i = 0; i < tables.size(); ++i) work.replace(tables[i], nodes.size() + i);
   work.finish();

@@ -27,12 +27,13 @@ struct QuantizedNode {
   std::int64_t rows = 0;
   std::int64_t depth = 0;
   int bits = 8;
-  std::int64_t block = 32;  // weights that share a scale in the file (weight-only; others have a scale a row)
+  std::int64_t group = 0;   // weights that share a scale; 0: all of a row
+  std::int64_t block = 32;  // the same of MatMulNBits, which has no groups of all sizes
   Activations activations = Activations::kept;
   float range_scale = 1;  // of Activations::fixed: u8 = x / scale + zero point
   std::uint8_t range_zero_point = 0;
   bool smoothed = false;   // the operand is multiplied by a vector [depth] first; no Conv
-  int accuracy_level = 0;  // of MatMulNBits
+  int accuracy_level = 0;  // of MatMulNBits; above 0 it is taken wherever it can be
   // Nodes and tables of one weight that are quantized alike and give the same text here share their numbers.
   // "": none does.
   std::string share;
@@ -55,8 +56,9 @@ struct QuantizedPiece {
     copied,   // the initializer `source` of the model, as stored
     blocks,   // u8 [rows, blocks, block x bits / 8]: levels + 2^(bits-1), two 4-bit ones a byte, the first in
               // the lower half; what fills the last block is the zero point
-    columns,  // u8 in the weight's own order, [..., depth, rows] (Conv: [rows, ...]): levels + 128
-    scales,   // of blocks [rows, blocks, ...], or one a row; f32 or f16
+    columns,  // [..., depth, rows]: u8, levels + 128, or i8, levels
+    rows,     // [rows, ...], a row's weights side by side: likewise
+    scales,   // of blocks or groups [rows, blocks], or one a row; f32 or f16
     smoothing,  // f32 [depth]
   };
   Kind kind = Kind::copied;
@@ -77,12 +79,13 @@ struct QuantizedPiece {
   bool operator==(const QuantizedPiece&) const = default;
 };
 
-// Weight-only MatMul and Gemm become com.microsoft MatMulNBits. int8 activations: DynamicQuantizeLinear with
-// MatMulInteger or ConvInteger, or QuantizeLinear and DequantizeLinear around the node. What those operators
-// cannot take (weight-only Conv, stacked and one-dimensional weights) is computed from the stored integers by
-// standard operators, which runtimes fold when they load the model. Products are in f32, but MatMulNBits in
-// an f16 graph, which is f16 as its neighbours. u8 weights with zero point 128 instead of s8: the product of
-// u8 and s8 overflows its 16 bits on x86 without VNNI. Nodes keep their names and outputs.
+// What each unit becomes is chosen by what ONNX Runtime runs fast and as it is written, at any optimization
+// level (quantized_forms.cpp, docs/quantize.md): MatMulNBits, a MatMul of integers, or the node itself with a
+// weight that standard operators unpack, which runtimes fold when they load the model. No DequantizeLinear:
+// ONNX Runtime makes other products of it. Products are in f32, but MatMulNBits and unpacked weights in an
+// f16 graph, which are f16 as their neighbours. Beside rounded activations a MatMul has u8 weights with zero
+// point 128 instead of s8: the product of u8 and s8 overflows its 16 bits on x86 without VNNI. Nodes keep
+// their names and outputs.
 class QuantizedGraph {
  public:
   // `model`: a serialized ModelProto, its external data anywhere; `source` names it in messages. `metadata`

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <map>
+#include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -26,6 +28,26 @@ inline void set_integer(onnx::NodeProto& node, const std::string& name, std::int
   attribute.set_i(value);
 }
 
+inline const onnx::AttributeProto* find_attribute(const onnx::NodeProto& node, const std::string& name) {
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    if (attribute.name() == name) return &attribute;
+  }
+  return nullptr;
+}
+
+inline std::int64_t integer_of(const onnx::NodeProto& node, const std::string& name, std::int64_t missing) {
+  const onnx::AttributeProto* found = find_attribute(node, name);
+  return found == nullptr ? missing : found->i();
+}
+
+inline void set_integers(onnx::NodeProto& node, const std::string& name,
+                         const std::vector<std::int64_t>& values) {
+  onnx::AttributeProto& attribute = *node.add_attribute();
+  attribute.set_name(name);
+  attribute.set_type(onnx::AttributeProto::INTS);
+  for (const std::int64_t value : values) attribute.add_ints(value);
+}
+
 template <class T>
 onnx::TensorProto tensor_of(onnx::TensorProto::DataType type, const Shape& shape,
                             const std::vector<T>& values) {
@@ -41,6 +63,8 @@ class QuantizedNodes {
  public:
   QuantizedNodes(onnx::ModelProto& model, const std::string& source);
 
+  // Before all others: a unit that shares the numbers of a table has them as the table takes them.
+  void expect(std::span<const QuantizedTable> tables);
   void replace(const QuantizedNode& node, std::size_t number);
   void replace(const QuantizedTable& table, std::size_t number);
   // Puts the new nodes into the graph, and drops what nothing takes any more.
@@ -86,18 +110,29 @@ class QuantizedNodes {
   std::string apply(Work& work, const std::string& op, const std::vector<std::string>& inputs);
   std::string cast(Work& work, const std::string& value, int type);
 
-  [[nodiscard]] bool takes_blocks(const Work& work);
-  [[nodiscard]] bool takes_integers(const Work& work) const;
+  // What becomes of a unit (quantized_forms.cpp says which and why).
+  enum class Form {
+    blocks,    // MatMulNBits
+    scaled,    // MatMul with the levels, scales behind it
+    integers,  // MatMulInteger, scales behind it
+    floats,    // the node itself, its weight unpacked when the model is loaded
+  };
+  [[nodiscard]] Form form_of(const Work& work);
   void store_blocks(Work& work, DType scales);
-  void store_columns(Work& work);
+  void store_levels(Work& work, DType levels);
   std::string smoothed(Work& work, const std::string& operand);
-  std::string unpacked_weight(Work& work);
-  std::string weight_from_columns(Work& work);
+  std::string weight_from_blocks(Work& work);
+  std::string group_scales(Work& work, const std::string& scales);
+  std::string turned(Work& work, const std::string& value, bool stack);
+  std::string weight_from_levels(Work& work, float factor);
   void as_blocks(Work& work);
+  void as_scaled(Work& work);
   void as_integers(Work& work);
   void as_floats(Work& work);
   std::string matrix_operand(Work& work);
+  std::string times_alpha(Work& work, const std::string& value, int type);
   void finish_product(Work& work, std::string value, int type);
+  std::string codes_of(Work& work, const std::string& operand, std::string& scale, std::string& zero_point);
   std::string rounded_operand(Work& work, std::string operand);
   void name_last(Work& work);
 
@@ -113,6 +148,7 @@ class QuantizedNodes {
   std::map<int, std::vector<onnx::NodeProto>> replaced_;  // node of the graph as it was -> its successors
   std::vector<std::string> freed_operands_;               // weights of replaced nodes
   std::map<std::string, Stored> shared_;
+  std::set<std::string> shared_with_tables_;
   std::vector<QuantizedPiece> pieces_;
   bool uses_contrib_ = false;
 };

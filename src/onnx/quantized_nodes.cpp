@@ -14,27 +14,8 @@ namespace qvl {
 namespace {
 
 constexpr const char* kContrib = "com.microsoft";
-constexpr std::int64_t kPerAxisOpset = 13;  // of DequantizeLinear
 constexpr int kFloat = onnx::TensorProto::FLOAT;
 constexpr int kHalf = onnx::TensorProto::FLOAT16;
-constexpr int kZeroPoint = 128;
-
-const onnx::AttributeProto* find(const onnx::NodeProto& node, const std::string& name) {
-  for (const onnx::AttributeProto& attribute : node.attribute()) {
-    if (attribute.name() == name) return &attribute;
-  }
-  return nullptr;
-}
-
-std::int64_t integer(const onnx::NodeProto& node, const std::string& name, std::int64_t missing) {
-  const onnx::AttributeProto* found = find(node, name);
-  return found == nullptr ? missing : found->i();
-}
-
-float real(const onnx::NodeProto& node, const std::string& name, float missing) {
-  const onnx::AttributeProto* found = find(node, name);
-  return found == nullptr ? missing : found->f();
-}
 
 std::int64_t product(const Shape& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -163,168 +144,12 @@ std::string QuantizedNodes::cast(Work& work, const std::string& value, int type)
   return result(work);
 }
 
-// Whether MatMulNBits can take it.
-bool QuantizedNodes::takes_blocks(const Work& work) {
-  const QuantizedNode& unit = *work.unit;
-  if (unit.activations != QuantizedNode::Activations::kept || work.old.op_type() == "Conv") return false;
-  return unit.shape.size() == 2 && rank_of(work.old.input(0)) != 1;
-}
-
-// Whether MatMulInteger or ConvInteger can.
-bool QuantizedNodes::takes_integers(const Work& work) const {
-  return work.unit->activations == QuantizedNode::Activations::dynamic &&
-         (work.old.op_type() == "Conv" || work.unit->shape.size() == 2);
-}
-
-std::string QuantizedNodes::smoothed(Work& work, const std::string& operand) {
-  if (!work.unit->smoothed) return operand;
-  const std::string vector = initializer(work.unit->weight + ".smoothing", QuantizedPiece::Kind::smoothing,
-                                         DType::f32, {work.unit->depth}, work.number);
-  return apply(work, "Mul", {operand, vector});
-}
-
-// A, with its rows as the weight wants them: Gemm may have it transposed.
-std::string QuantizedNodes::matrix_operand(Work& work) {
-  const std::string operand = work.old.input(0);
-  if (work.old.op_type() != "Gemm" || integer(work.old, "transA", 0) == 0) return operand;
-  onnx::NodeProto& node = add(work, "Transpose", {operand});
-  onnx::AttributeProto& permutation = *node.add_attribute();
-  permutation.set_name("perm");
-  permutation.set_type(onnx::AttributeProto::INTS);
-  permutation.add_ints(1);
-  permutation.add_ints(0);
-  return result(work);
-}
-
-// What a Gemm does behind its product, and the type of the old node's output.
-void QuantizedNodes::finish_product(Work& work, std::string value, int type) {
-  const bool gemm = work.old.op_type() == "Gemm";
-  const auto scaled = [&](const std::string& what, const char* attribute) {
-    const float factor = real(work.old, attribute, 1.0F);
-    if (factor == 1.0F) return what;
-    std::string operand = number(work, attribute, factor);
-    if (type != kFloat) operand = cast(work, operand, type);
-    return apply(work, "Mul", {what, operand});
-  };
-  if (gemm) {
-    value = scaled(value, "alpha");
-    if (work.old.input_size() > 2 && !work.old.input(2).empty()) {
-      std::string bias = work.old.input(2);
-      if (type != work.type) bias = cast(work, bias, type);
-      value = apply(work, "Add", {value, scaled(bias, "beta")});
-    }
-  }
-  if (type != work.type) (void)cast(work, value, work.type);
-}
-
-void QuantizedNodes::as_blocks(Work& work) {
-  const QuantizedNode& unit = *work.unit;
-  // In f16 as the rest of the graph; other types go through f32.
-  const int type = work.type == kHalf ? kHalf : kFloat;
-  store_blocks(work, type == kHalf ? DType::f16 : DType::f32);
-  std::string operand = matrix_operand(work);
-  if (work.type != type) operand = cast(work, operand, type);
-  onnx::NodeProto& node = add(work, "MatMulNBits", {operand, work.stored.levels, work.stored.scales});
-  node.set_domain(kContrib);
-  set_integer(node, "K", unit.depth);
-  set_integer(node, "N", unit.rows);
-  set_integer(node, "bits", unit.bits);
-  set_integer(node, "block_size", unit.block);
-  if (unit.accuracy_level != 0) set_integer(node, "accuracy_level", unit.accuracy_level);
-  uses_contrib_ = true;
-  finish_product(work, result(work), type);
-}
-
-// DynamicQuantizeLinear, and the product of integers with both scales.
-void QuantizedNodes::as_integers(Work& work) {
-  const bool conv = work.old.op_type() == "Conv";
-  store_columns(work);
-  std::string operand = conv ? work.old.input(0) : matrix_operand(work);
-  if (work.type != kFloat) operand = cast(work, operand, kFloat);
-  operand = smoothed(work, operand);
-  onnx::NodeProto& quantize = add(work, "DynamicQuantizeLinear", {operand});
-  const std::string code = quantize.output(0);
-  const std::string scale = fresh(code + "/scale");
-  const std::string zero_point = fresh(code + "/zero_point");
-  quantize.add_output(scale);
-  quantize.add_output(zero_point);
-  const std::string weight_zero =
-      constant(work.old.name() + "/zero_point",
-               tensor_of(onnx::TensorProto::UINT8, {}, std::vector<std::uint8_t>{kZeroPoint}));
-  onnx::NodeProto& node =
-      add(work, conv ? "ConvInteger" : "MatMulInteger", {code, work.stored.levels, zero_point, weight_zero});
-  if (conv) *node.mutable_attribute() = work.old.attribute();
-  const std::string integers = cast(work, result(work), kFloat);
-  std::string weight_scale = work.stored.scales;
-  Shape channels{1, work.unit->rows};
-  channels.resize(std::max<std::size_t>(2, work.unit->shape.size()), 1);
-  if (conv) weight_scale = apply(work, "Reshape", {weight_scale, numbers(work, "channels", channels)});
-  const std::string scales = apply(work, "Mul", {scale, weight_scale});
-  std::string value = apply(work, "Mul", {integers, scales});
-  if (conv && work.old.input_size() > 2 && !work.old.input(2).empty()) {
-    std::string bias = work.old.input(2);
-    if (work.type != kFloat) bias = cast(work, bias, kFloat);
-    bias = apply(work, "Reshape", {bias, numbers(work, "channels", channels)});
-    value = apply(work, "Add", {value, bias});
-  }
-  finish_product(work, value, kFloat);
-}
-
-std::string QuantizedNodes::rounded_operand(Work& work, std::string operand) {
-  using Activations = QuantizedNode::Activations;
-  const QuantizedNode& unit = *work.unit;
-  if (unit.activations == Activations::kept) return operand;
-  operand = smoothed(work, operand);
-  std::string scale;
-  std::string zero_point;
-  if (unit.activations == Activations::dynamic) {
-    onnx::NodeProto& quantize = add(work, "DynamicQuantizeLinear", {operand});
-    operand = quantize.output(0);
-    scale = fresh(operand + "/scale");
-    zero_point = fresh(operand + "/zero_point");
-    quantize.add_output(scale);
-    quantize.add_output(zero_point);
-  } else {
-    scale = number(work, "scale", unit.range_scale);
-    zero_point =
-        constant(work.old.name() + "/zero_point",
-                 tensor_of(onnx::TensorProto::UINT8, {}, std::vector<std::uint8_t>{unit.range_zero_point}));
-    operand = apply(work, "QuantizeLinear", {operand, scale, zero_point});
-  }
-  return apply(work, "DequantizeLinear", {operand, scale, zero_point});
-}
-
-// The node itself with operands that went through integers and back.
-void QuantizedNodes::as_floats(Work& work) {
-  using Activations = QuantizedNode::Activations;
-  const bool kept = work.unit->activations == Activations::kept;
-  const bool columns =
-      !kept && opset_ >= kPerAxisOpset && (work.old.op_type() == "Conv" || work.unit->shape.size() == 2);
-  std::string weight = columns ? weight_from_columns(work) : unpacked_weight(work);
-  const int type = kept ? work.type : kFloat;
-  if (type != kFloat) weight = cast(work, weight, type);
-  std::string operand = work.unit->smoothed ? matrix_operand(work) : work.old.input(0);
-  if (type != work.type) operand = cast(work, operand, kFloat);
-  operand = rounded_operand(work, operand);
-  std::vector<std::string> inputs{operand, weight};
-  for (int i = 2; i < work.old.input_size(); ++i) {
-    inputs.push_back(work.old.input(i));
-    if (type != work.type && !inputs.back().empty()) inputs.back() = cast(work, inputs.back(), kFloat);
-  }
-  onnx::NodeProto& node = add(work, work.old.op_type(), inputs);
-  for (const onnx::AttributeProto& attribute : work.old.attribute()) {
-    if (attribute.name() == "transB" || (attribute.name() == "transA" && work.unit->smoothed)) continue;
-    *node.add_attribute() = attribute;
-  }
-  if (type != work.type) (void)cast(work, result(work), work.type);
-}
-
 // The last node gives what the old one gave, and the one that computes it has its name.
 void QuantizedNodes::name_last(Work& work) {
   work.out->back().set_output(0, work.old.output(0));
   for (onnx::NodeProto& node : *work.out) {
     const std::string& op = node.op_type();
-    if (op == "MatMulNBits" || op == "MatMulInteger" || op == "ConvInteger" || op == "GatherBlockQuantized" ||
+    if (op == "MatMul" || op == "MatMulNBits" || op == "MatMulInteger" || op == "GatherBlockQuantized" ||
         op == work.old.op_type())
       node.set_name(work.old.name());
   }
@@ -350,12 +175,19 @@ void QuantizedNodes::replace(const QuantizedNode& unit, std::size_t number) {
     fail(work.old.name(), "the type of its operands is not known");
   work.out = &replaced_[maker->second];
   freed_operands_.push_back(work.old.input(1));
-  if (takes_blocks(work)) {
-    as_blocks(work);
-  } else if (takes_integers(work)) {
-    as_integers(work);
-  } else {
-    as_floats(work);
+  switch (form_of(work)) {
+    case Form::blocks:
+      as_blocks(work);
+      break;
+    case Form::scaled:
+      as_scaled(work);
+      break;
+    case Form::integers:
+      as_integers(work);
+      break;
+    case Form::floats:
+      as_floats(work);
+      break;
   }
   name_last(work);
 }
@@ -366,7 +198,7 @@ void QuantizedNodes::replace(const QuantizedTable& table, std::size_t number) {
   Work work;
   work.number = number;
   work.old = graph_.node(maker->second);
-  if (work.old.op_type() != "Gather" || integer(work.old, "axis", 0) != 0 ||
+  if (work.old.op_type() != "Gather" || integer_of(work.old, "axis", 0) != 0 ||
       replaced_.contains(maker->second))
     fail(work.old.name(), "a Gather of rows is expected, once");
   work.type = type_of(work.old.input(0));

@@ -13,9 +13,9 @@ namespace qvl {
 // Each distinct op, shape and format is timed once by itself, by the median of several runs of a model of one
 // node; kept in the store for this machine, number of threads and rows.
 //
-// A Conv is timed as a 1x1 one over its reduction length. Weight-only formats of a Conv or of stacked
-// matrices are computed in f32 from weights that are turned back when the model is loaded: they take as long
-// as the kept unit. f16 models are computed in f32. Matrices of more than 2^28 weights are timed in part.
+// What is timed is what `qvl quantize` would make of the unit, beside nothing else. A Conv is timed as a 1x1
+// one over its reduction length. f16 models are computed in f32. Matrices of more than 2^26 weights are timed
+// in part.
 class KernelTimes {
  public:
   // The store must outlive it; `cancel` may be null.

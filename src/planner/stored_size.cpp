@@ -14,23 +14,20 @@ bool is_matrix(const StoredWeight& weight) {
 
 }  // namespace
 
-bool is_block_product(const StoredWeight& weight, const Format& format) {
-  return format.activations == ActivationRounding::kept && is_matrix(weight);
-}
-
 std::uint64_t stored_bytes(const StoredWeight& weight, const std::optional<Format>& format) {
   if (!format) return weight.bytes;
   const WeightLayout& layout = weight.layout;
   const auto channels = static_cast<std::uint64_t>(layout.matrices * layout.rows);
   const auto depth = static_cast<std::uint64_t>(layout.depth);
-  const bool rounds = format->activations != ActivationRounding::kept;
-  if (rounds && (weight.op == "Conv" || is_matrix(weight))) return channels * (depth + 4);
-  Format stored = *format;
-  stored.activations = ActivationRounding::kept;
-  const auto block = static_cast<std::uint64_t>(stored_block(stored, layout.depth));
+  if (format->block == 0) return channels * (depth + 4);
+  const std::uint64_t scale = is_matrix(weight) && weight.stored == DType::f16 ? 2 : 4;
+  if (format->bits == 8) {
+    const auto groups = static_cast<std::uint64_t>(format->blocks(layout.depth));
+    return channels * (depth + groups * scale);
+  }
+  const auto block = static_cast<std::uint64_t>(stored_block(*format, layout.depth));
   const std::uint64_t blocks = channels * ((depth + block - 1) / block);
-  const bool half = is_block_product(weight, *format) && weight.stored == DType::f16;
-  return blocks * (block * static_cast<std::uint64_t>(format->bits) / 8 + (half ? 2U : 4U));
+  return blocks * (block * static_cast<std::uint64_t>(format->bits) / 8 + scale);
 }
 
 }  // namespace qvl

@@ -18,20 +18,19 @@ struct StoredWeight {
   std::uint64_t bytes = 0;    // of the initializer in the model
 };
 
-// Whether the operator MatMulNBits can stand in for the unit: a weight-only format on one matrix of a MatMul
-// or Gemm.
-[[nodiscard]] bool is_block_product(const StoredWeight& weight, const Format& format);
-
-// Integers, what fills up the last block, and scales; no zero points, which are constant, no biases, no
-// names, no alignment. The contract with what `qvl quantize` writes:
+// Integers, what fills up the last block of 4-bit ones, and scales; no zero points, which are constant, no
+// biases, no names, no alignment. The contract with what `qvl quantize` writes where no accuracy level is
+// asked for:
 //
-//   no format            the initializer as it is
-//   weight-only formats  output channels x ceil(depth / B) blocks of B x bits / 8 bytes and a scale each, B
+//   no format           the initializer as it is
+//   int8, int8-dynamic, a byte a weight and an f32 scale for each output channel
+//   int8-static
+//   int8:B              a byte a weight and ceil(depth / B) scales for each output channel, of 2 bytes where
+//   the
+//                       model's weight is f16 and a matrix of a MatMul or Gemm, else 4
+//   int4:B              output channels x ceil(depth / b) blocks of b / 2 bytes and such a scale each, b
 //   being
-//                        stored_block() (quant/packed_blocks.h), the scale 2 bytes where is_block_product()
-//                        and the model's weight is f16, else 4
-//   int8-dynamic,        a byte a weight and an f32 scale for each output channel; stacked matrices as
-//   weight-only int8 int8-static
+//                       stored_block() (quant/packed_blocks.h)
 [[nodiscard]] std::uint64_t stored_bytes(const StoredWeight& weight, const std::optional<Format>& format);
 
 }  // namespace qvl

@@ -24,6 +24,7 @@ const char* role_of(QuantizedPiece::Kind kind) {
       return "smoothing";
     case QuantizedPiece::Kind::blocks:
     case QuantizedPiece::Kind::columns:
+    case QuantizedPiece::Kind::rows:
     case QuantizedPiece::Kind::copied:
       break;
   }

@@ -58,6 +58,7 @@ class Preparation {
     node.rows = layout.rows;
     node.depth = layout.depth;
     node.bits = planned.format.bits;
+    node.group = planned.format.block;
     node.block = stored_block(weight_only(planned.format), layout.depth);
     node.activations = activations_of(planned.format);
     node.range_scale = calibrated.range.scale;

@@ -32,7 +32,10 @@ class Comparison {
     source_ = entry->dtype;
     rows_ = task.row->shape.front();
     depth_ = *element_count(task.row->shape) / std::max<std::int64_t>(1, rows_);
-    in_blocks_ = task.levels->shape.size() == 3 || format_.block != 0;
+    const Shape& shape = task.levels->shape;
+    in_blocks_ = task.levels->dtype == DType::u8 && (task.table || shape.size() == 3 || format_.block != 0);
+    in_rows_ = in_blocks_ || shape.size() != 2;
+    groups_ = in_blocks_ ? (depth_ + block() - 1) / block() : format_.blocks(depth_);
     require_shapes();
   }
 
@@ -62,14 +65,18 @@ class Comparison {
     return task_.levels->quantization->algorithm == "nearest" && !task_.smoothed;
   }
 
+  // Weights that share a scale in the file.
+  [[nodiscard]] std::int64_t block() const {
+    if (in_blocks_) return stored_block(format_, depth_);
+    return format_.block == 0 ? depth_ : format_.block;
+  }
+
   void require_shapes() const {
-    const std::int64_t block = in_blocks_ ? stored_block(format_, depth_) : depth_;
-    const std::int64_t blocks = (depth_ + block - 1) / block;
-    const auto bytes =
-        static_cast<std::uint64_t>(in_blocks_ ? rows_ * blocks * block * format_.bits / 8 : rows_ * depth_);
+    const auto bytes = static_cast<std::uint64_t>(in_blocks_ ? rows_ * groups_ * block() * format_.bits / 8
+                                                             : rows_ * depth_);
     const auto count = element_count(task_.scales->shape);
-    if (task_.levels->dtype != DType::u8 || task_.levels->size_bytes != bytes ||
-        count != rows_ * (in_blocks_ ? blocks : 1) ||
+    const bool is_byte = task_.levels->dtype == DType::u8 || task_.levels->dtype == DType::i8;
+    if (!is_byte || task_.levels->size_bytes != bytes || count != rows_ * groups_ ||
         (task_.scales->dtype != DType::f32 && task_.scales->dtype != DType::f16)) {
       throw InputError(fmt::format("{} {} with {} scales cannot hold {} {} in {}", task_.levels->name,
                                    to_string(task_.levels->shape), count.value_or(-1), task_.row->name,
@@ -98,7 +105,7 @@ class Comparison {
     const auto row_bytes = static_cast<std::int64_t>(task_.levels->size_bytes) / rows_;
     std::vector<std::uint8_t> bytes(static_cast<std::size_t>(count * row_bytes));
     const auto part = std::as_writable_bytes(std::span(bytes));
-    if (in_blocks_) {
+    if (in_rows_) {
       file_.read(task_.levels->offset_bytes + static_cast<std::uint64_t>(first * row_bytes), part);
       return bytes;
     }
@@ -142,8 +149,8 @@ class Comparison {
       codes.resize(levels.size());
       for (std::int64_t r = 0; r < count; ++r) {
         for (std::int64_t k = 0; k < depth_; ++k)
-          codes[static_cast<std::size_t>(k * count + r)] =
-              static_cast<std::uint8_t>(expected.levels[expected.layout.index(0, r, k)] + 128);
+          codes[static_cast<std::size_t>(in_rows_ ? r * depth_ + k : k * count + r)] =
+              static_cast<std::uint8_t>(expected.levels[expected.layout.index(0, r, k)] + zero_point());
       }
       steps = expected.scales;
     }
@@ -159,34 +166,36 @@ class Comparison {
         if (wrong_++ == 0) first_wrong_ = first + (by_columns ? at % rows : at / per_row);
       }
     };
-    count_wrong(std::span(levels), std::span(codes), !in_blocks_);
+    count_wrong(std::span(levels), std::span(codes), !in_rows_);
     count_wrong(std::span(scales), std::span(narrow), false);
   }
 
   // What is stored, as levels and scales again.
   [[nodiscard]] QuantizedWeights unpacked(const WeightLayout& layout, const std::vector<std::uint8_t>& levels,
                                           const std::vector<std::byte>& scales) const {
-    const std::int64_t block = in_blocks_ ? stored_block(format_, depth_) : depth_;
-    const std::int64_t blocks = (depth_ + block - 1) / block;
     QuantizedWeights result{layout, format_, {}, {}};
-    result.format.block = in_blocks_ ? block : 0;
+    if (in_blocks_) result.format.block = block();
     result.levels.resize(layout.elements());
-    result.scales.resize(static_cast<std::size_t>(layout.rows * (in_blocks_ ? blocks : 1)));
+    result.scales.resize(static_cast<std::size_t>(layout.rows * groups_));
     convert(task_.scales->dtype, scales, DType::f32, std::as_writable_bytes(std::span(result.scales)),
             Isa::scalar);
-    const int middle = 1 << (format_.bits - 1);
-    const std::int64_t row_bytes = blocks * block * format_.bits / 8;
+    const std::int64_t row_bytes = in_blocks_ ? groups_ * block() * format_.bits / 8 : depth_;
     for (std::int64_t r = 0; r < layout.rows; ++r) {
       for (std::int64_t k = 0; k < depth_; ++k) {
-        const auto at = static_cast<std::size_t>(!in_blocks_         ? k * layout.rows + r
+        const auto at = static_cast<std::size_t>(!in_rows_           ? k * layout.rows + r
                                                  : format_.bits == 4 ? r * row_bytes + k / 2
                                                                      : r * row_bytes + k);
         int code = levels[at];
-        if (in_blocks_ && format_.bits == 4) code = k % 2 == 0 ? code % 16 : code / 16;
-        result.levels[layout.index(0, r, k)] = static_cast<std::int8_t>(code - middle);
+        if (format_.bits == 4) code = k % 2 == 0 ? code % 16 : code / 16;
+        result.levels[layout.index(0, r, k)] = static_cast<std::int8_t>(code - zero_point());
       }
     }
     return result;
+  }
+
+  // What was added to the levels.
+  [[nodiscard]] int zero_point() const {
+    return task_.levels->dtype == DType::i8 ? 0 : 1 << (format_.bits - 1);
   }
 
   const MappedFile& file_;
@@ -196,7 +205,9 @@ class Comparison {
   DType source_ = DType::f32;
   std::int64_t rows_ = 0;
   std::int64_t depth_ = 0;
-  bool in_blocks_ = false;
+  bool in_blocks_ = false;   // as MatMulNBits takes them, blocks filled up
+  bool in_rows_ = false;     // one output channel after the other; else [depth, rows]
+  std::int64_t groups_ = 0;  // scales of an output channel
   QuantizationError error_;
   std::uint64_t wrong_ = 0;
   std::uint64_t total_ = 0;
@@ -221,8 +232,8 @@ std::vector<QuantizedTask> quantized_tasks(const ManifestArtifact& artifact, con
     if (scales == nullptr) scales = find(artifact, row.name + ".scales");  // a table may share the head's
     if (scales == nullptr || !levels->quantization)
       throw InputError(fmt::format("it has {}, but no scales or no format for it", levels->name));
-    tasks.push_back(
-        {levels, scales, !table && find(artifact, row.name + ".smoothing") != nullptr, &row, artifact_dtype});
+    tasks.push_back({levels, scales, table, !table && find(artifact, row.name + ".smoothing") != nullptr,
+                     &row, artifact_dtype});
   }
   return tasks;
 }

@@ -16,6 +16,7 @@ namespace qvl {
 struct QuantizedTask {
   const TensorReport* levels = nullptr;
   const TensorReport* scales = nullptr;
+  bool table = false;  // of embeddings, in blocks
   bool smoothed = false;
   const TensorRow* row = nullptr;  // of the checkpoint's model
   DType artifact = DType::f32;     // in which the export has the weight that was rounded

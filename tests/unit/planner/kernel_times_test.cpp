@@ -42,17 +42,19 @@ TEST(KernelModel, GivesARowForEachRow) {
   spec.depth = 70;
   spec.rows = 12;
   spec.activations = 5;
-  for (const KernelKind kind :
-       {KernelKind::plain, KernelKind::blocks, KernelKind::dynamic, KernelKind::fixed}) {
-    spec.kind = kind;
-    const Session session = Session::from_bytes(kernel_model(spec), "kernel.onnx", {});
-    const Tensor input(DType::f32, {1, 5, 70});
-    const auto outputs = session.run({{"x", input.view()}});
-    EXPECT_EQ(outputs.front().shape(), (Shape{1, 5, 12}));
+  using Activations = QuantizedNode::Activations;
+  for (const bool conv : {false, true}) {
+    spec.conv = conv;
+    for (const Activations activations : {Activations::kept, Activations::dynamic, Activations::fixed}) {
+      spec.quantized.emplace();
+      spec.quantized->activations = activations;
+      const Session session = Session::from_bytes(kernel_model(spec), "kernel.onnx", {});
+      const Tensor input(DType::f32, conv ? Shape{1, 70, 1, 5} : Shape{1, 5, 70});
+      const auto outputs = session.run({{"x", input.view()}});
+      EXPECT_EQ(outputs.front().shape(), (conv ? Shape{1, 12, 1, 5} : Shape{1, 5, 12}));
+    }
   }
-  spec.conv = true;
-  spec.kind = KernelKind::blocks;
-  EXPECT_THROW((void)kernel_model(spec), UsageError);
+  spec.quantized.reset();
   spec.conv = false;
   spec.rows = std::int64_t{1} << 40U;
   EXPECT_THROW((void)kernel_model(spec), UsageError);

@@ -27,18 +27,19 @@ TEST(StoredSize, BlocksAreStoredWholeWithAScaleOfTheModelsWidth) {
   EXPECT_EQ(stored_bytes(matrix(70, 10, DType::f16), parse_format("int4:32")), 10U * 3 * (16 + 2));
   EXPECT_EQ(stored_bytes(matrix(70, 10, DType::f32), parse_format("int4:32")), 10U * 3 * (16 + 4));
   EXPECT_EQ(stored_bytes(matrix(128, 10, DType::f32), parse_format("int8:64")), 10U * 2 * (64 + 4));
+  // Bytes are not filled up: they are no blocks of MatMulNBits.
+  EXPECT_EQ(stored_bytes(matrix(70, 10, DType::f16), parse_format("int8:32")), 10U * (70 + 3 * 2));
 }
 
 TEST(StoredSize, LongBlocksRepeatTheirScales) {
-  // int8 has one scale for 600 weights; in the file a block has 256 at most, here as long as fills up the
-  // least.
-  EXPECT_EQ(stored_bytes(matrix(600, 10, DType::f16), parse_format("int8")), 10U * 19 * (32 + 2));
+  // In the file a block has 256 weights at most, here as long as fills up the least. int8 has its one scale.
+  EXPECT_EQ(stored_bytes(matrix(600, 10, DType::f16), parse_format("int8")), 10U * (600 + 4));
   EXPECT_EQ(stored_bytes(matrix(600, 10, DType::f16), parse_format("int4:1024")), 10U * 5 * (64 + 2));
 }
 
 TEST(StoredSize, RoundedActivationsTakeAByteAWeightAndAScaleAChannel) {
   EXPECT_EQ(stored_bytes(matrix(70, 10, DType::f16), parse_format("int8-dynamic")), 700U + 40);
-  EXPECT_EQ(stored_bytes(matrix(70, 10, DType::f32, 3), parse_format("int8-static")), 3U * 10 * 5 * (16 + 4));
+  EXPECT_EQ(stored_bytes(matrix(70, 10, DType::f32, 3), parse_format("int8-static")), 3U * 10 * (70 + 4));
 }
 
 TEST(StoredSize, IsWhatQuantizeWrites) {

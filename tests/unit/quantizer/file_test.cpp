@@ -71,7 +71,7 @@ TEST(QuantizedFileGraph, DropsWhatOnlyTheWeightsTook) {
   model.save(folder.path() / "model.onnx");
   QuantizeOptions options;
   options.model = folder.path() / "model.onnx";
-  options.format = "int8:32";
+  options.format = "int4:32";
   options.out = folder.path() / "out";
   EXPECT_EQ(quantize_model(options).files.front().quantized, 4);
   const ModelSummary summary = summarize_model(options.out / "model.onnx");
@@ -85,7 +85,7 @@ TEST(QuantizedFileGraph, DropsWhatOnlyTheWeightsTook) {
   const auto run = [&](const fs::path& file) {
     return std::move(test::run_model(test::read_file(file), file, inputs, {"y"}).at("y"));
   };
-  EXPECT_LT(test::difference(run(options.model), run(options.out / "model.onnx")), 0.05);
+  EXPECT_LT(test::difference(run(options.model), run(options.out / "model.onnx")), 0.5);
 }
 
 // Weights outside the file, f16, with parts that are not quantized: they move to the new data file.
@@ -122,7 +122,7 @@ TEST(QuantizedFileGraph, UnitsInsideFunctionsAreQuantized) {
   test::model_of_functions(32).save(file);
   QuantizeOptions options;
   options.model = file;
-  options.format = "int8:32";
+  options.format = "int4:32";
   options.out = folder.path() / "out";
   EXPECT_EQ(quantize_model(options).files.front().quantized, 4);
   EXPECT_EQ(summarize_model(options.out / "model.onnx").ops.at("com.microsoft::MatMulNBits"), 4);
@@ -131,7 +131,7 @@ TEST(QuantizedFileGraph, UnitsInsideFunctionsAreQuantized) {
     return std::move(test::run_model(test::read_file(path), path, inputs, {"y"}).at("y"));
   };
   const Tensor quantized = run(options.out / "model.onnx");
-  EXPECT_LT(test::difference(run(file), quantized), 0.05);
+  EXPECT_LT(test::difference(run(file), quantized), 0.5);
   EXPECT_GT(test::difference(run(file), quantized), 0);
 }
 
