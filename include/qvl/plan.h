@@ -66,16 +66,17 @@ struct PlanResult {
   // What a better choice for the same budget could win at most, of the bytes (kl) or of the predicted error;
   // 0: none is better, which is proven.
   double gap = 0;
+  int quantized_units = 0;        // 0: everything stays as it is
   std::vector<PlanShare> shares;  // "keep" first, then in the order of the run's formats
   std::vector<PlanRound> rounds;
   PlanFront front;
 };
 
-// Chooses a format for every unit of the report (or none), measures the result end to end, repairs it where
-// the sum of the units' errors was wrong, and writes plan.json and the reports with the curve. Throws
-// UsageError for budgets that do not go together, InputError for a folder that holds no complete run and for
-// a model or data that is not that of the run, and for a budget that nothing meets (saying the nearest that
-// can be met), Interrupted when cancelled.
+// Chooses a format for every unit of the report (or none), measures the result end to end beside plans of one
+// format that keep the budget, takes the best, repairs it where the sum of the units' errors was wrong, and
+// writes plan.json and the reports with the curve. Throws UsageError for budgets that do not go together,
+// InputError for a folder that holds no complete run and for a model or data that is not that of the run, and
+// for a budget that nothing meets (saying the nearest that can be met), Interrupted when cancelled.
 [[nodiscard]] QVL_API PlanResult make_plan(const PlanOptions& options);
 
 }  // namespace qvl

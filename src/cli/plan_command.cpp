@@ -78,7 +78,8 @@ void print_json(const PlanResult& result, const std::filesystem::path& place) {
                              {"predicted", result.predicted},
                              {"measured", number_or_null(result.measured)},
                              {"measured_stderr", number_or_null(result.measured_stderr)},
-                             {"gap", result.gap}};
+                             {"gap", result.gap},
+                             {"quantized_units", result.quantized_units}};
   out["formats"] = nlohmann::ordered_json::object();
   for (const PlanShare& share : result.shares)
     out["formats"][share.format] = {
@@ -113,6 +114,13 @@ void print_table(const PlanResult& result, const std::filesystem::path& place) {
   std::cout << place.string() << "\n";
 }
 
+// A plan may keep its budget so; who asked for one should know.
+void warn_of_nothing(const PlanBudget& budget) {
+  std::cerr << fmt::format("qvl: warning: the plan quantizes nothing: {}\n",
+                           budget.kl ? fmt::format("no smaller plan was found that keeps kl={}", *budget.kl)
+                                     : "all units fit the budget as they are");
+}
+
 void plan(Arguments& arguments) {
   PlanOptions& options = arguments.options;
   options.budget = parse_budgets(arguments.budgets);
@@ -123,6 +131,7 @@ void plan(Arguments& arguments) {
   SensitivityBar bar(ProgressBar::on_terminal());
   if (!arguments.quiet) options.on_progress = [&bar](const SensitivityProgress& p) { bar.show(p); };
   const PlanResult result = make_plan(options);
+  if (result.quantized_units == 0) warn_of_nothing(options.budget);
   if (arguments.json) {
     print_json(result, options.out);
   } else {

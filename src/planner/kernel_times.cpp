@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "onnx/kernel_model.h"
 #include "onnx/quantized_graph.h"
 #include "quant/packed_blocks.h"
 #include "runtime/library.h"
@@ -26,29 +25,6 @@ constexpr const char* kMeasure = "kernel ms, unpacked when loaded";
 
 constexpr std::int64_t kMostElements = std::int64_t{1}
                                        << 26U;  // where they are unpacked, some copies in f32 are held
-
-KernelSpec spec_of(const StoredWeight& weight, const std::optional<Format>& format,
-                   std::int64_t activations) {
-  KernelSpec spec;
-  spec.conv = weight.op == "Conv";
-  spec.matrices = weight.layout.matrices;
-  spec.depth = weight.layout.depth;
-  spec.rows = weight.layout.rows;
-  spec.activations = activations;
-  if (!format) return spec;
-  using Activations = QuantizedNode::Activations;
-  QuantizedNode node;
-  node.bits = format->bits;
-  node.group = format->block;
-  Format stored = *format;
-  stored.activations = ActivationRounding::kept;
-  node.block = stored_block(stored, weight.layout.depth);
-  if (format->activations == ActivationRounding::dynamic_u8) node.activations = Activations::dynamic;
-  if (format->activations == ActivationRounding::static_u8) node.activations = Activations::fixed;
-  node.range_zero_point = 128;  // as of values of both signs
-  spec.quantized = node;
-  return spec;
-}
 
 // Where there is none, times of another machine in the same folder would be taken for this one's.
 std::string processor_name() {
@@ -85,6 +61,29 @@ double time_model(const KernelSpec& spec, int threads, const CancelToken* cancel
 
 }  // namespace
 
+KernelSpec kernel_spec(const StoredWeight& weight, const std::optional<Format>& format,
+                       std::int64_t activations) {
+  KernelSpec spec;
+  spec.conv = weight.op == "Conv";
+  spec.matrices = weight.layout.matrices;
+  spec.depth = weight.layout.depth;
+  spec.rows = weight.layout.rows;
+  spec.activations = activations;
+  if (!format) return spec;
+  using Activations = QuantizedNode::Activations;
+  QuantizedNode node;
+  node.bits = format->bits;
+  node.group = format->block;
+  Format stored = *format;
+  stored.activations = ActivationRounding::kept;
+  node.block = stored_block(stored, weight.layout.depth);
+  if (format->activations == ActivationRounding::dynamic_u8) node.activations = Activations::dynamic;
+  if (format->activations == ActivationRounding::static_u8) node.activations = Activations::fixed;
+  node.range_zero_point = 128;  // as of values of both signs
+  spec.quantized = node;
+  return spec;
+}
+
 KernelTimes::KernelTimes(MeasurementStore& store, std::int64_t rows, int threads, const CancelToken* cancel)
     : store_(store),
       rows_(rows),
@@ -92,7 +91,7 @@ KernelTimes::KernelTimes(MeasurementStore& store, std::int64_t rows, int threads
       cancel_(cancel) {}
 
 double KernelTimes::of(const StoredWeight& weight, const std::optional<Format>& format) {
-  KernelSpec spec = spec_of(weight, format, rows_);
+  KernelSpec spec = kernel_spec(weight, format, rows_);
   const MeasurementKey key{
       "", fmt::format("{} [{}, {}, {}]", spec.conv ? "Conv" : "MatMul", spec.matrices, spec.depth, spec.rows),
       format ? to_string(*format) : "", kMeasure,

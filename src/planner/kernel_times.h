@@ -4,11 +4,16 @@
 #include <cstdint>
 #include <optional>
 
+#include "onnx/kernel_model.h"
 #include "planner/stored_size.h"
 #include "qvl/progress.h"
 #include "sensitivity/measurement_store.h"
 
 namespace qvl {
+
+// The unit in a format, as `qvl quantize` writes it, for so many rows of activations.
+[[nodiscard]] KernelSpec kernel_spec(const StoredWeight& weight, const std::optional<Format>& format,
+                                     std::int64_t activations);
 
 // Each distinct op, shape and format is timed once by itself, by the median of several runs of a model of one
 // node; kept in the store for this machine, number of threads and rows.

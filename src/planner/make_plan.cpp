@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/output_file.h"
 #include "planner/plan_document.h"
@@ -172,6 +173,7 @@ void Planning::describe(const PlanLoop::Result& planned) {
     }
     result_.bytes += share.bytes;
     result_.predicted += share.error;
+    if (format != nullptr) result_.quantized_units += share.units;
     if (share.units > 0) result_.shares.push_back(std::move(share));
   }
   result_.bits = problem_->bits(result_.bytes);
@@ -201,9 +203,13 @@ PlanResult Planning::run() {
       return measure(plans, stage);
     };
   }
-  PlanLoop loop(problem_->knapsack(), units, limits_of(options_.budget, *problem_), std::move(measured));
+  const KnapsackLimits limits = limits_of(options_.budget, *problem_);
+  std::vector<PlanCandidate> others = uniform_plans(*problem_, formats_);
+  if (!is_baseline)
+    std::ranges::move(plan_by_weights(*problem_, formats_, report_, limits), std::back_inserter(others));
+  PlanLoop loop(problem_->knapsack(), units, limits, std::move(measured));
   const PlanLoop::Result planned =
-      loop.run(is_baseline ? 0 : options_.rounds, [&](const KnapsackSolution& nearest) {
+      loop.run(is_baseline ? 0 : options_.rounds, others, [&](const KnapsackSolution& nearest) {
         return describe_infeasible(options_.budget, *problem_, nearest);
       });
   describe(planned);

@@ -37,18 +37,23 @@ PlanLoop::Plan PlanLoop::solve(const Weights& weights, const KnapsackLimits& lim
   return plan;
 }
 
-// Nothing quantized.
-PlanLoop::Plan PlanLoop::kept() const {
+PlanLoop::Plan PlanLoop::plan_of(const PlanChoices& choices) const {
   Plan plan;
-  plan.solution.feasible = true;
-  plan.solution.chosen.assign(groups_.size(), 0);
-  for (const KnapsackGroup& group : groups_) {
-    plan.solution.bytes += group.front().bytes;
-    plan.solution.latency_ms += group.front().latency_ms;
+  plan.solution.chosen = choices;
+  for (std::size_t g = 0; g < choices.size(); ++g) {
+    const KnapsackChoice& choice = groups_[g][choices[g]];
+    plan.solution.bytes += choice.bytes;
+    plan.solution.latency_ms += choice.latency_ms;
+    plan.solution.error += weights_[g] * choice.error;
   }
-  plan.solution.feasible = !limits_.latency_ms || plan.solution.latency_ms <= *limits_.latency_ms;
+  plan.predicted = plan.solution.error;
+  plan.solution.feasible = (!limits_.latency_ms || plan.solution.latency_ms <= *limits_.latency_ms) &&
+                           (!limits_.bytes || plan.solution.bytes <= *limits_.bytes);
   return plan;
 }
+
+// Nothing quantized.
+PlanLoop::Plan PlanLoop::kept() const { return plan_of(PlanChoices(groups_.size(), 0)); }
 
 void PlanLoop::measure(std::vector<Plan*> plans, const std::string& stage) {
   std::vector<PlanChoices> missing;
@@ -247,7 +252,43 @@ bool PlanLoop::repair() {
   return better;
 }
 
-PlanLoop::Result PlanLoop::run(int rounds, const Describe& describe) {
+// Of plans that keep the other limits: one that is smaller than the best and is measured to obey takes its
+// place, the smallest first, so that larger ones need not be measured.
+void PlanLoop::consider_smallest(std::vector<Plan>& plans, const std::vector<std::string>& changes) {
+  std::vector<std::size_t> order(plans.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return plans[i].solution.bytes; });
+  for (const std::size_t i : order) {
+    Plan& plan = plans[i];
+    if (best_.measured && plan.solution.bytes > best_.solution.bytes) return;
+    measure({&plan}, "plans measured");
+    note(plan, changes[i]);
+    if (!obeys(plan)) continue;
+    if (!best_.measured || is_better(plan, best_)) best_ = std::move(plan);
+    return;
+  }
+}
+
+void PlanLoop::consider(std::span<const PlanCandidate> others) {
+  std::vector<Plan> plans;
+  std::vector<std::string> changes;
+  for (const PlanCandidate& other : others) {
+    Plan plan = plan_of(other.choices);
+    if (!plan.solution.feasible) continue;
+    plans.push_back(std::move(plan));
+    changes.push_back(other.change);
+  }
+  if (limits_.error) return consider_smallest(plans, changes);
+  std::vector<Plan*> all;
+  for (Plan& plan : plans) all.push_back(&plan);
+  measure(all, "plans measured");
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    note(plans[i], changes[i]);
+    if (is_better(plans[i], best_)) best_ = plans[i];
+  }
+}
+
+PlanLoop::Result PlanLoop::run(int rounds, std::span<const PlanCandidate> others, const Describe& describe) {
   best_ = solve(weights_, limits_);
   if (!best_.solution.feasible) throw InputError(describe(best_.solution));
   if (!measure_) {
@@ -255,17 +296,17 @@ PlanLoop::Result PlanLoop::run(int rounds, const Describe& describe) {
     return {best_.solution.chosen, best_.solution.gap, std::nullopt, rounds_};
   }
   if (limits_.error) {
-    auto plan = fit(weights_, "first plan");
-    if (!plan) {
-      throw InputError(
-          "no plan that keeps the latency was measured to keep the error; the last was measured "
-          "at " +
-          fmt::format("{:.4g}", rounds_.empty() ? 0 : rounds_.back().measured.value_or(0)));
-    }
-    best_ = *std::move(plan);
+    if (auto plan = fit(weights_, "first plan")) best_ = *std::move(plan);
   } else {
     measure({&best_}, "plans measured");
     note(best_, "first plan");
+  }
+  consider(others);
+  if (!best_.measured) {
+    throw InputError(
+        "no plan that keeps the latency was measured to keep the error; the last was measured "
+        "at " +
+        fmt::format("{:.4g}", rounds_.empty() ? 0 : rounds_.back().measured.value_or(0)));
   }
   for (int round = 0; round < rounds; ++round) {
     if (!repair()) break;

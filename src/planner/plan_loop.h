@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "planner/plan_problem.h"
+#include "planner/plan_candidates.h"
 #include "qvl/sensitivity.h"
 
 namespace qvl {
@@ -23,9 +23,12 @@ namespace qvl {
 // weaker ways. The knapsacks with these errors are solved and measured, and the best of them, if it is better
 // than what was there, is the plan that the next round starts from.
 //
+// Other plans that keep the limits are measured beside the first one, and the best is where the rounds begin:
+// the result is never measured to be worse than any of them.
+//
 // With a limit on the error: the knapsack's limit is lowered until what is measured obeys, and raised while
-// it does with room to spare; the rounds go on as above from the smallest plan that obeys, its errors brought
-// to the scale of what was measured.
+// it does with room to spare; of the other plans, the smallest that is measured to obey counts; the rounds go
+// on as above from the smallest plan that obeys, its errors brought to the scale of what was measured.
 class PlanLoop {
  public:
   // The errors of the output with these choices, in their order. The first is the one the others differ from.
@@ -46,7 +49,7 @@ class PlanLoop {
 
   // Throws InputError when nothing keeps the limits, naming by `describe` what comes nearest.
   using Describe = std::function<std::string(const KnapsackSolution& nearest)>;
-  [[nodiscard]] Result run(int rounds, const Describe& describe);
+  [[nodiscard]] Result run(int rounds, std::span<const PlanCandidate> others, const Describe& describe);
 
   // What a plan is judged by: kl, or mse where there is none.
   [[nodiscard]] static double error_of(const OutputError& error) { return error.kl.value_or(error.mse); }
@@ -60,6 +63,7 @@ class PlanLoop {
   using Weights = std::vector<double>;  // of each group's errors
 
   [[nodiscard]] Plan solve(const Weights& weights, const KnapsackLimits& limits) const;
+  [[nodiscard]] Plan plan_of(const PlanChoices& choices) const;
   [[nodiscard]] Plan kept() const;
   [[nodiscard]] double believed(const Plan& plan, std::size_t group, const Weights& weights) const {
     return weights[group] * groups_[group][plan.solution.chosen[group]].error;
@@ -71,6 +75,8 @@ class PlanLoop {
   [[nodiscard]] bool repair();
   [[nodiscard]] bool obeys(const Plan& plan) const;
   [[nodiscard]] bool is_better(const Plan& a, const Plan& b) const;
+  void consider(std::span<const PlanCandidate> others);
+  void consider_smallest(std::vector<Plan>& plans, const std::vector<std::string>& changes);
   void measure(std::vector<Plan*> plans, const std::string& stage);
   void note(const Plan& plan, const std::string& change);
 

@@ -67,6 +67,7 @@ TEST_F(PlanTest, PlanAndSummaryHaveTheKeysThatScriptsRelyOn) {
   EXPECT_TRUE(summary["predicted"].is_number() && summary["measured"].is_number());
   EXPECT_TRUE(summary["measured_stderr"].is_number() && summary["latency_ms"].is_null());
   EXPECT_EQ(summary["gap"], 0);
+  EXPECT_GT(summary["quantized_units"].get<int>(), 0);
   const Json plan = Json::parse(test::read_file(out()));
   EXPECT_EQ(plan["record"]["measured"], summary["measured"]);
   EXPECT_EQ(plan["record"]["rounds"], summary["rounds"]);
@@ -74,6 +75,13 @@ TEST_F(PlanTest, PlanAndSummaryHaveTheKeysThatScriptsRelyOn) {
   for (const Json& unit : plan["units"]) ++counts[unit["format"].get<std::string>()];
   for (const auto& [format, count] : counts) EXPECT_EQ(summary["formats"][format]["units"], count) << format;
   EXPECT_EQ(counts.size(), summary["formats"].size());
+}
+
+TEST_F(PlanTest, APlanThatQuantizesNothingSaysSo) {
+  const auto result = test::qvl(command({"--budget", "bytes=1GiB", "--no-measure", "--json"}));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.err, "qvl: warning: the plan quantizes nothing: all units fit the budget as they are\n");
+  EXPECT_EQ(Json::parse(result.out)["quantized_units"], 0);
 }
 
 TEST_F(PlanTest, TheTableEndsWithThePlan) {

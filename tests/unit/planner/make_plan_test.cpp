@@ -190,6 +190,30 @@ TEST_F(MakePlanTest, ThePlanIsTheBestOfThoseMeasured) {
   EXPECT_EQ(*result.measured, best);
 }
 
+TEST_F(MakePlanTest, UniformPlansThatFitAreAmongThoseMeasured) {
+  const PlanResult result = plan_of_bits(12);
+  std::map<std::string, double> measured;
+  for (const PlanRound& round : result.rounds) measured[round.change] = round.measured.value();
+  const std::string rest = ", but those that it makes no smaller";  // the tied head
+  ASSERT_TRUE(measured.contains("all units in int8" + rest));
+  ASSERT_TRUE(measured.contains("all units in int4:16" + rest));
+  EXPECT_GT(measured.at("all units in int4:16" + rest), measured.at("all units in int8" + rest));
+  EXPECT_LE(*result.measured, measured.at("all units in int8" + rest));
+  const auto formats = formats_in(result.plan_json);
+  EXPECT_EQ(std::ranges::count_if(formats, [](const auto& f) { return f.second != "keep"; }),
+            result.quantized_units);
+  for (const PlanRound& round : plan_of_bits(7).rounds)
+    EXPECT_FALSE(round.change.starts_with("all units in int8")) << "8 bits and scales do not fit 7";
+}
+
+TEST_F(MakePlanTest, APlanThatQuantizesNothingSaysSo) {
+  PlanOptions options = plan_options();
+  options.budget.kl = 0;
+  const PlanResult result = make_plan(options);
+  EXPECT_EQ(result.quantized_units, 0);
+  EXPECT_EQ(result.measured, 0);
+}
+
 TEST_F(MakePlanTest, TheSamePlanAgainMeasuresNothing) {
   const PlanResult first = plan_of_bits(8);
   PlanOptions options = plan_options();
@@ -266,7 +290,11 @@ TEST_F(MakePlanTest, ScoresMakePlansToo) {
   const PlanResult result = make_plan(options);
   EXPECT_LE(result.bits, 8);
   EXPECT_GT(result.measured.value(), 0);
-  EXPECT_EQ(result.rounds.size(), 1U);  // it is not repaired by what its criterion does not know
+  EXPECT_EQ(result.rounds.front().change, "first plan");
+  for (const PlanRound& round : result.rounds) {  // it is not repaired by what its criterion does not know
+    EXPECT_EQ(round.change.find("re-weighted"), std::string::npos) << round.change;
+    EXPECT_LE(*result.measured, round.measured.value());
+  }
   options.budget = {};
   options.budget.kl = 0.1;
   refuse<UsageError>(options, "weight-mse");
