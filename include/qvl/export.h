@@ -36,9 +36,13 @@ struct ExportOptions {
   // First part of the file names; empty: told from config.json for the published sizes, else from the
   // folder's name.
   std::string stem;
-  // Equal data files are hard links of one file where the file system has them. Some loaders refuse hard
-  // links (recent releases of Python's onnx package among them); true writes copies.
-  bool copy_data = false;
+  // Of a tied lm_head (tie_word_embeddings): it reads the table of token embeddings, which is then stored
+  // once. Without it lm_head has a weight of its own, as other tools expect; the 3B takes 622 MB more for it.
+  bool tied_head = false;
+  // Equal data files are hard links of one file where the file system has them. Without it each is a file of
+  // its own, which shares blocks where the file system can: recent releases of Python's onnx package, among
+  // others, refuse hard links.
+  bool hard_link = false;
   // Replace files that are there, and drop artifacts of another checkpoint.
   bool force = false;
   // Go on where the machine seems to have too little memory: what is estimated is an upper bound.
@@ -63,15 +67,16 @@ struct ExportResult {
 };
 
 struct PlannedFile {
-  std::string name;              // in the model folder
-  std::uint64_t size_bytes = 0;  // exactly
-  std::string hard_link_of;      // the file it shares its bytes with; "" when it has its own
+  std::string name;                // in the model folder
+  std::uint64_t size_bytes = 0;    // exactly
+  std::string hard_link_of;        // the file that it is another name of; "" for none
+  std::string shares_blocks_with;  // the equal file whose blocks it takes; "" for none
 };
 
 // What an export will take.
 struct ExportEstimate {
   std::vector<PlannedFile> files;
-  std::uint64_t disk_bytes = 0;  // in whole blocks, hard links counted once
+  std::uint64_t disk_bytes = 0;  // in whole blocks, hard links and shared blocks counted once
   // Free where the folder is or will be (without one, in the current folder), with what killed exports left
   // there, which an export removes first; none when the system does not tell.
   std::optional<std::uint64_t> disk_available_bytes;

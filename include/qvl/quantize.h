@@ -30,7 +30,7 @@ struct QuantizeOptions {
   std::filesystem::path data;
   int samples = 0;                      // the first so many; 0: all
   std::filesystem::path out;            // folder to write
-  bool copy_data = false;               // as in ExportOptions
+  bool hard_link = false;               // as in ExportOptions
   bool force = false;                   // replace what is there
   std::uint64_t memory_bytes = 0;       // of gptq and calibration, as in SensitivityOptions
   int threads = 0;                      // 0: one per processor

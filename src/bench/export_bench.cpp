@@ -161,7 +161,8 @@ class ExportBench {
                                      std::to_string(o.threads)};
     if (!names.empty()) command.insert(command.end(), {"--only", fmt::format("{}", fmt::join(names, ","))});
     if (!o.stem.empty()) command.insert(command.end(), {"--stem", o.stem});
-    if (o.copy_data) command.emplace_back("--copy-data");
+    if (o.tied_head) command.emplace_back("--tied-head");
+    if (o.hard_link) command.emplace_back("--hard-link");
     if (o.force_memory) command.emplace_back("--force-memory");
     return command;
   }

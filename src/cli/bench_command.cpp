@@ -72,7 +72,6 @@ void add_bench_export(CLI::App& bench) {
       "--out", arguments->options.folder,
       "Where to write, in a hidden folder that is removed again (default: beside the checkpoint)");
   arguments->artifacts.add_to(*command)->allow_extra_args(false);
-  command->add_flag("--copy-data", options.copy_data, "As of qvl export");
   command->add_flag("--force-memory", options.force_memory, "As of qvl export");
   command->add_option("--threads", options.threads, "As of qvl export")->check(CLI::NonNegativeNumber);
   arguments->common.add_to(*command);

@@ -32,6 +32,7 @@ OrderedJson to_json(const ExportEstimate& estimate) {
   for (const PlannedFile& file : estimate.files) {
     OrderedJson entry{{"name", file.name}, {"bytes", file.size_bytes}};
     if (!file.hard_link_of.empty()) entry["hard_link_of"] = file.hard_link_of;
+    if (!file.shares_blocks_with.empty()) entry["shares_blocks_with"] = file.shares_blocks_with;
     json["files"].push_back(std::move(entry));
   }
   const auto total = [](std::uint64_t needed, const std::optional<std::uint64_t>& available, bool fits) {
@@ -114,8 +115,6 @@ void add_export(CLI::App& app) {
       "--plan", arguments->plan,
       "Write quantized artifacts as this plan.json says, as `qvl quantize` would make them of the export; "
       "plans that need no calibration data");
-  command->add_flag("--copy-data", arguments->options.copy_data,
-                    "Copies instead of hard links for equal data files (Python's onnx refuses hard links)");
   command->add_flag("--force", arguments->options.force, "Replace artifacts that are there");
   command->add_flag("--force-memory", arguments->options.force_memory,
                     "Go on where memory seems too small: the estimate is an upper bound");

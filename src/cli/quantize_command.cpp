@@ -6,6 +6,7 @@
 
 #include "cli/byte_size.h"
 #include "cli/command.h"
+#include "cli/export_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/quantize_result.h"
@@ -104,7 +105,7 @@ void add_quantize(CLI::App& app) {
   command->add_option("--samples", options.samples, "The first so many (0: all)")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--out", options.out, "Folder to write; made when missing");
-  command->add_flag("--copy-data", options.copy_data, "Copies instead of hard links for equal files");
+  add_hard_link(*command, options.hard_link);
   command->add_flag("--force", options.force, "Replace what is there");
   command->add_option("--memory", arguments->memory, "With --data: stay below so much (8GiB)");
   command->add_option("--threads", options.threads, "Threads (0: one per processor; at most 8 work)")

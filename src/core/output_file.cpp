@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -147,6 +149,17 @@ void OutputFile::reserve(std::uint64_t size_bytes) {
   end_ = size_bytes;
 }
 
+bool OutputFile::share_blocks(const std::filesystem::path& from) {
+  const int source = ::open(from.c_str(), O_RDONLY | O_CLOEXEC);
+  if (source < 0) return false;  // reading it will say why
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(from, error);
+  const bool shared = !error && ::ioctl(fd_, FICLONE, source) == 0;
+  ::close(source);
+  if (shared) end_ = size;
+  return shared;
+}
+
 void OutputFile::commit() {
   const int closed = ::close(std::exchange(fd_, -1));
   const int error = errno;
@@ -168,6 +181,10 @@ void copy_file(const std::filesystem::path& from, const std::filesystem::path& p
   const MappedFile source(from);
   const std::size_t size = source.bytes().size();
   OutputFile file(place);
+  if (file.share_blocks(from)) {
+    if (advance) advance(size);
+    return file.commit();
+  }
   file.reserve(size);
   std::vector<std::byte> block;
   for (std::size_t done = 0; done < size; done += block.size()) {

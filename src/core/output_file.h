@@ -35,6 +35,9 @@ class OutputFile {
   void write_at(std::uint64_t offset_bytes, std::span<const std::byte> bytes);
   // Takes the space on the disk now, so that a full disk shows before the work, and makes the file this long.
   void reserve(std::uint64_t size_bytes);
+  // Becomes a file with the bytes of `from` that shares its blocks until one of the two is changed, where the
+  // file system can. Tells whether it did; where not, nothing has changed.
+  [[nodiscard]] bool share_blocks(const std::filesystem::path& from);
   [[nodiscard]] std::uint64_t size_bytes() const noexcept { return end_; }
 
   void commit();
@@ -60,7 +63,8 @@ class OutputFile {
 // The whole file in one call.
 void write_file(const std::filesystem::path& place, std::string_view text);
 
-// Copies a file in blocks, through OutputFile; `cancel` may be null, `advance` is told of the bytes done.
+// A file of its own with the bytes of another: blocks are shared where the file system can, else copied.
+// `cancel` may be null, `advance` is told of the bytes done.
 void copy_file(const std::filesystem::path& from, const std::filesystem::path& place,
                const CancelToken* cancel, const std::function<void(std::uint64_t)>& advance);
 

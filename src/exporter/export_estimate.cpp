@@ -29,8 +29,10 @@ std::string to_table(const ExportEstimate& estimate) {
   for (const PlannedFile& file : estimate.files) width = std::max(width, file.name.size());
   std::string table;
   for (const PlannedFile& file : estimate.files) {
-    fmt::format_to(std::back_inserter(table), "{:<{}} {:>15}{}\n", file.name, width, file.size_bytes,
-                   file.hard_link_of.empty() ? "" : "  hard link of " + file.hard_link_of);
+    std::string note;
+    if (!file.hard_link_of.empty()) note = "  hard link of " + file.hard_link_of;
+    if (!file.shares_blocks_with.empty()) note = "  shares the blocks of " + file.shares_blocks_with;
+    fmt::format_to(std::back_inserter(table), "{:<{}} {:>15}{}\n", file.name, width, file.size_bytes, note);
   }
   add_total(table, "disk", estimate.disk_bytes, estimate.disk_available_bytes, estimate.disk_fits());
   add_total(table, "peak memory", estimate.memory_bytes, estimate.memory_available_bytes,

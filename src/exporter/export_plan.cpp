@@ -29,7 +29,14 @@ std::uint64_t on_disk(std::uint64_t size_bytes) {
 }  // namespace
 
 ExportPlan::ExportPlan(const ExportOptions& options, ExportSource source)
-    : options_(options), source_(std::move(source)), table_(source_.config) {
+    : options_(options),
+      source_(std::move(source)),
+      table_(source_.config, options.tied_head ? TiedHead::shared : TiedHead::own) {
+  if (options.tied_head && !table_.shares_head()) {
+    throw UsageError(
+        "--tied-head shares the table of token embeddings with lm_head; this checkpoint's lm_head has a "
+        "weight of its own (tie_word_embeddings is false)");
+  }
   stem_ = options.stem.empty() ? stem_of(source_.name, source_.config) : options.stem;
   if (!is_valid_stem(stem_)) {
     throw UsageError(
@@ -104,6 +111,7 @@ Manifest ExportPlan::manifest() const {
     for (const auto& port : summary.outputs) a.outputs.push_back({port.name, port.dtype, port.shape});
     a.image_width_pixels = options_.image_width_pixels;
     a.image_height_pixels = options_.image_height_pixels;
+    a.tied_head = table_.shares_head() ? TiedHead::shared : TiedHead::own;
     a.tensors = planned_tensors(planned.model, table_, source_.tensor);
     manifest.artifacts.push_back(std::move(a));
   }
@@ -112,19 +120,26 @@ Manifest ExportPlan::manifest() const {
 
 ExportEstimate ExportPlan::estimate(const Manifest& planned) const {
   ExportEstimate estimate;
+  const bool shares_blocks = !options_.hard_link && can_share_blocks(options_.out);
   for (std::size_t i = 0; i < artifacts_.size(); ++i) {
     const ManifestArtifact& a = planned.artifacts[i];
-    estimate.files.push_back({a.file, a.file_bytes, ""});
-    const bool linked = artifacts_[i].twin && !options_.copy_data;
-    estimate.files.push_back(
-        {a.data_file, a.data_bytes, linked ? planned.artifacts[*artifacts_[i].twin].data_file : ""});
+    estimate.files.push_back({a.file, a.file_bytes, "", ""});
+    PlannedFile data{a.data_file, a.data_bytes, "", ""};
+    if (const auto twin = artifacts_[i].twin) {
+      const std::string& other = planned.artifacts[*twin].data_file;
+      if (options_.hard_link) data.hard_link_of = other;
+      if (shares_blocks) data.shares_blocks_with = other;
+    }
+    estimate.files.push_back(std::move(data));
   }
   for (const ExportSource::SmallFile& file : source_.files)
-    estimate.files.push_back({file.name, file.size_bytes, ""});
+    estimate.files.push_back({file.name, file.size_bytes, "", ""});
   const ExistingManifest existing(options_.out);
-  estimate.files.push_back({kManifestName, existing.merged_into(planned).size(), ""});
-  for (const PlannedFile& file : estimate.files)
-    estimate.disk_bytes += file.hard_link_of.empty() ? on_disk(file.size_bytes) : 0;
+  estimate.files.push_back({kManifestName, existing.merged_into(planned).size(), "", ""});
+  for (const PlannedFile& file : estimate.files) {
+    const bool own_blocks = file.hard_link_of.empty() && file.shares_blocks_with.empty();
+    estimate.disk_bytes += own_blocks ? on_disk(file.size_bytes) : 0;
+  }
   estimate.disk_available_bytes = free_disk_bytes(options_.out);
   estimate.memory_bytes = peak_memory_bytes(planned);
   // What is resident already is not asked of the machine again.

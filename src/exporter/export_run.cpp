@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <vector>
 
 #include "checkpoint/generation_config.h"
 #include "checkpoint/preprocessor_config.h"
+#include "core/disk_space.h"
 #include "core/json_text.h"
 #include "core/output_file.h"
 #include "core/sha256.h"
@@ -33,18 +35,23 @@ Checkpoint open_whole(const fs::path& folder) {
 
 ExportResult result_of(const Manifest& manifest) {
   ExportResult result;
-  std::string counted;  // data files are counted once, hard links not again
+  std::set<std::string> counted;  // a weight of the checkpoint counts once, wherever it is stored again
   for (const ManifestArtifact& a : manifest.artifacts) {
     result.artifacts.push_back({a.artifact, a.file, a.data_file, a.data_bytes});
-    if (a.data_sha256 == counted) continue;
-    counted = a.data_sha256;
     for (const TensorReport& t : a.tensors) {
+      if (!t.source.empty() && !counted.insert(t.source).second) continue;
       result.overflowed += t.stats.overflowed;
       result.subnormal += t.stats.subnormal;
       result.not_finite += t.stats.not_finite;
     }
   }
   return result;
+}
+
+std::uint64_t tensor_bytes(const ManifestArtifact& artifact) {
+  std::uint64_t bytes = 0;
+  for (const TensorReport& tensor : artifact.tensors) bytes += tensor.size_bytes;
+  return bytes;
 }
 
 }  // namespace
@@ -108,32 +115,51 @@ void ExportRun::refuse(bool condition, const std::string& file) const {
   throw InputError(fmt::format("{} is there already; --force replaces it", (options_.out / file).string()));
 }
 
+void ExportRun::write_data(std::size_t index, const fs::path& folder, Manifest& manifest) {
+  ManifestArtifact& entry = manifest.artifacts[index];
+  WeightStreamOptions stream{options_.threads, options_.progress, options_.cancel, {}, {}};
+  if (!options_.hard_link && !can_share_blocks(folder)) {
+    for (std::size_t i = index + 1; i < manifest.artifacts.size(); ++i) {
+      if (plan_.artifacts()[i].twin == index)
+        stream.copies.push_back(folder / manifest.artifacts[i].data_file);
+    }
+  }
+  begin(entry.file, tensor_bytes(entry) * (1 + stream.copies.size()));
+  WrittenData written = write_external_data(plan_.artifacts()[index].model, checkpoint_,
+                                            std::move(entry.tensors), folder / entry.data_file, stream);
+  entry.tensors = std::move(written.tensors);
+  entry.data_sha256 = std::move(written.sha256);
+  end();
+}
+
+void ExportRun::write_twin(std::size_t index, const fs::path& folder, Manifest& manifest) {
+  ManifestArtifact& entry = manifest.artifacts[index];
+  const ManifestArtifact& twin = manifest.artifacts[*plan_.artifacts()[index].twin];
+  const fs::path data = folder / entry.data_file;
+  if (!fs::exists(data)) {
+    begin(entry.file, entry.data_bytes);
+    const bool linked = link_or_copy(folder / twin.data_file, data, options_.hard_link, options_.cancel,
+                                     [this](std::uint64_t bytes) { advance(bytes); });
+    if (linked) advance(entry.data_bytes);
+    end();
+  }
+  entry.tensors = twin.tensors;
+  entry.data_sha256 = twin.data_sha256;
+}
+
 // Fills in what only the writing tells.
 void ExportRun::write_artifact(std::size_t index, const fs::path& folder, Manifest& manifest) {
   const PlannedArtifact& plan = plan_.artifacts()[index];
+  if (plan.twin) {
+    write_twin(index, folder, manifest);
+  } else {
+    write_data(index, folder, manifest);
+  }
   ManifestArtifact& entry = manifest.artifacts[index];
   const fs::path place = folder / entry.file;
-  const fs::path data = folder / entry.data_file;
-  std::uint64_t tensor_bytes = 0;
-  for (const TensorReport& tensor : entry.tensors) tensor_bytes += tensor.size_bytes;
-  begin(plan.file, tensor_bytes);
-  if (plan.twin) {
-    const ManifestArtifact& twin = manifest.artifacts[*plan.twin];
-    const bool linked = link_or_copy(folder / twin.data_file, data, !options_.copy_data, options_.cancel,
-                                     [this](std::uint64_t bytes) { advance(bytes); });
-    if (linked) advance(tensor_bytes);
-    entry.tensors = twin.tensors;
-    entry.data_sha256 = twin.data_sha256;
-  } else {
-    WrittenData written = write_external_data(plan.model, checkpoint_, std::move(entry.tensors), data,
-                                              {options_.threads, options_.progress, options_.cancel, {}});
-    entry.tensors = std::move(written.tensors);
-    entry.data_sha256 = std::move(written.sha256);
-  }
   plan.model.save(place, entry.data_file);
   OnnxModel::check(place);
   entry.file_sha256 = sha256_of_file(place);
-  end();
 }
 
 void ExportRun::copy_configs(const fs::path& folder) const {

@@ -37,6 +37,11 @@ class ExportRun {
   void refuse_existing() const;
   void refuse(bool condition, const std::string& file) const;
   void write_artifact(std::size_t index, const std::filesystem::path& folder, Manifest& manifest);
+  // Writes the data file of an artifact, and those with the same bytes that become files of their own and
+  // cannot share blocks with it.
+  void write_data(std::size_t index, const std::filesystem::path& folder, Manifest& manifest);
+  // A data file with the bytes of one that is there already.
+  void write_twin(std::size_t index, const std::filesystem::path& folder, Manifest& manifest);
   void copy_configs(const std::filesystem::path& folder) const;
   void publish(StagingFolder& staging, const Manifest& manifest);
   void begin(const std::string& stage, std::uint64_t bytes) const;

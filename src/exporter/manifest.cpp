@@ -71,6 +71,7 @@ OrderedJson artifact_json(const ManifestArtifact& a) {
   if (a.artifact != Artifact::text) {
     json["image_size"] = {{"width", a.image_width_pixels}, {"height", a.image_height_pixels}};
   }
+  if (a.artifact != Artifact::vision) json["tied_head"] = a.tied_head == TiedHead::shared;
   for (const ManifestPort& port : a.inputs) json["inputs"].push_back(port_json(port));
   for (const ManifestPort& port : a.outputs) json["outputs"].push_back(port_json(port));
   for (const TensorReport& t : a.tensors) json["tensors"].push_back(tensor_json(t));

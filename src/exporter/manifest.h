@@ -34,6 +34,7 @@ struct ManifestArtifact {
   // Pixels of the picture that vision takes, or whose image tokens text_with_image expects.
   std::int64_t image_width_pixels = 0;
   std::int64_t image_height_pixels = 0;
+  TiedHead tied_head = TiedHead::own;  // of a text artifact
   std::vector<TensorReport> tensors;
 };
 

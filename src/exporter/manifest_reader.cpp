@@ -149,6 +149,7 @@ class Reader {
       a.image_width_pixels = picture.integer("width", 1, kMostPixels);
       a.image_height_pixels = picture.integer("height", 1, kMostPixels);
     }
+    if (a.artifact != Artifact::vision) a.tied_head = tied_head(fields);
     fields.each("inputs", [&](const Json& entry, const std::string& where) {
       a.inputs.push_back(port(Fields(entry, where, source_)));
     });
@@ -167,6 +168,14 @@ class Reader {
       if (text == name(a)) return a;
     }
     fields.fail("artifact", "vision, text or text_with_image", fields.at("artifact"));
+  }
+
+  // Manifests from before it was written are of shared tables.
+  [[nodiscard]] static TiedHead tied_head(const Fields& fields) {
+    if (!fields.has("tied_head")) return TiedHead::shared;
+    const Json& value = fields.at("tied_head");
+    if (!value.is_boolean()) fields.fail("tied_head", "true or false", value);
+    return value.get<bool>() ? TiedHead::shared : TiedHead::own;
   }
 
   // Nothing outside the folder may be opened, whatever a downloaded manifest says.

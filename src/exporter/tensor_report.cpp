@@ -1,6 +1,10 @@
 #include "exporter/tensor_report.h"
 
+#include "checkpoint/checkpoint.h"
+
 namespace qvl {
+
+std::string canonical_source(const TensorReport& report) { return canonical_tensor_name(report.source); }
 
 std::vector<TensorReport> planned_tensors(const OnnxModel& model, const TensorTable& table,
                                           const SourceLookup& source) {
@@ -13,10 +17,11 @@ std::vector<TensorReport> planned_tensors(const OnnxModel& model, const TensorTa
     report.offset_bytes = tensor.offset_bytes;
     report.size_bytes = tensor.size_bytes;
     if (!tensor.values) {
-      SourceTensor from = source(tensor.name);
+      const TensorRow& row = table.row(tensor.name);
+      SourceTensor from = source(row.stored);
       report.source = std::move(from.name);
       report.source_dtype = from.dtype;
-      report.transform = table.row(tensor.name).transform;
+      report.transform = row.transform;
     }
     reports.push_back(std::move(report));
   }

@@ -47,6 +47,9 @@ struct SourceTensor {
   DType dtype = DType::f32;
 };
 
+// Where Checkpoint has the tensor that a report's was made of.
+[[nodiscard]] std::string canonical_source(const TensorReport& report);
+
 // By canonical name.
 using SourceLookup = std::function<SourceTensor(std::string_view)>;
 

@@ -66,7 +66,7 @@ void CheckpointWeightSource::read(const QuantizedPiece& piece, std::uint64_t off
   if (report.transform != Transform::none) return read_transposed(index, first, destination);
   const std::size_t count = destination.size() / size_bytes(report.dtype);
   std::vector<std::byte> source(count * size_bytes(report.source_dtype));
-  checkpoint_.read(report.name, first * size_bytes(report.source_dtype), source);
+  checkpoint_.read(canonical_source(report), first * size_bytes(report.source_dtype), source);
   convert_counted(index, source, destination);
 }
 
@@ -85,8 +85,9 @@ void CheckpointWeightSource::read_transposed(std::size_t tensor, std::uint64_t f
   }
   const std::size_t run = static_cast<std::size_t>(count) * width;
   std::vector<std::byte> window(static_cast<std::size_t>(columns) * run);
+  const std::string stored = canonical_source(report);
   for (std::int64_t c = 0; c < columns; ++c) {
-    checkpoint_.read(report.name, static_cast<std::uint64_t>(c * depth + begin) * width,
+    checkpoint_.read(stored, static_cast<std::uint64_t>(c * depth + begin) * width,
                      std::span(window).subspan(static_cast<std::size_t>(c) * run, run));
   }
   std::vector<std::byte> turned(window.size());
@@ -102,7 +103,7 @@ DepthAxis CheckpointWeightSource::read_rows(std::size_t weight, std::int64_t /*m
   const TensorReport& report = reports_[index];
   const std::size_t elements = static_cast<std::size_t>(count * info.layout.depth);
   std::vector<std::byte> source(elements * size_bytes(report.source_dtype));
-  checkpoint_.read(report.name,
+  checkpoint_.read(canonical_source(report),
                    static_cast<std::uint64_t>(first * info.layout.depth) * size_bytes(report.source_dtype),
                    source);
   if (report.dtype == DType::f32) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <condition_variable>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -58,7 +59,6 @@ class Streamer {
       : tensors_(model.external_tensors()),
         checkpoint_(checkpoint),
         options_(options),
-        file_(place, OutputFile::Cache::bypass),
         reports_(std::move(tensors)),
         plan_(plan_stream(reports_, model.external_size_bytes(), options.limits)),
         threads_(worker_count(options.threads)),
@@ -67,11 +67,14 @@ class Streamer {
         loads_left_(plan_.windows.size()),
         pieces_left_(plan_.windows.size()) {
     static_assert(StreamPlan::kSlots == 2);
+    for (const TensorReport& report : reports_) sources_.push_back(canonical_source(report));
     for (std::size_t w = 0; w < plan_.windows.size(); ++w) {
       loads_left_[w] = plan_.windows[w].loads;
       pieces_left_[w] = plan_.windows[w].pieces;
     }
-    file_.reserve(model.external_size_bytes());
+    files_.emplace_back(place, OutputFile::Cache::bypass);
+    for (const auto& copy : options.copies) files_.emplace_back(copy, OutputFile::Cache::bypass);
+    for (OutputFile& file : files_) file.reserve(model.external_size_bytes());
   }
 
   WrittenData run() {
@@ -85,7 +88,7 @@ class Streamer {
       work();
     }
     if (failure_) std::rethrow_exception(failure_);
-    file_.commit();
+    for (OutputFile& file : files_) file.commit();
     return {std::move(reports_), sha_.hex()};
   }
 
@@ -122,8 +125,10 @@ class Streamer {
       bytes = make_piece(task->index, turned, converted);
     }
     const StreamPiece& piece = plan_.pieces[task->index];
-    file_.write_at(piece.offset_bytes, bytes);
-    advance(piece.size_bytes);
+    for (OutputFile& file : files_) {
+      file.write_at(piece.offset_bytes, bytes);
+      advance(piece.size_bytes);
+    }
     return true;
   }
 
@@ -152,7 +157,7 @@ class Streamer {
     const StreamWindow& w = plan_.windows[index];
     if (index >= StreamPlan::kSlots)
       wait_until([&] { return pieces_left_[index - StreamPlan::kSlots] == 0; });
-    const std::string& name = tensors_[w.tensor].name;
+    const std::string& name = sources_[w.tensor];
     const std::int64_t first_row = static_cast<std::int64_t>(portion) * w.portion_rows;
     const std::int64_t rows = std::min(w.portion_rows, w.rows - first_row);
     const std::size_t run = static_cast<std::size_t>(w.columns) * w.element_bytes;
@@ -191,8 +196,8 @@ class Streamer {
     const DType to = tensors_[piece.tensor].dtype;
     const std::span<std::byte> source = turned.first(piece.size_bytes / size_bytes(to) * size_bytes(from));
     if (piece.window == StreamPiece::kNoWindow) {
-      checkpoint_.read(tensors_[piece.tensor].name,
-                       static_cast<std::uint64_t>(piece.first) * size_bytes(from), source);
+      checkpoint_.read(sources_[piece.tensor], static_cast<std::uint64_t>(piece.first) * size_bytes(from),
+                       source);
     } else {
       const StreamWindow& w = plan_.windows[piece.window];
       wait_until([&] { return loads_left_[piece.window] == 0; });
@@ -226,9 +231,10 @@ class Streamer {
   const std::vector<ExternalTensor>& tensors_;
   const Checkpoint& checkpoint_;
   const WeightStreamOptions& options_;
-  OutputFile file_;
+  std::deque<OutputFile> files_;
   Sha256 sha_;
   std::vector<TensorReport> reports_;
+  std::vector<std::string> sources_;  // by tensor, as the checkpoint calls them
   const StreamPlan plan_;
   const unsigned threads_;
   std::counting_semaphore<> at_work_;

@@ -21,9 +21,11 @@ struct WrittenData {
 
 struct WeightStreamOptions {
   int threads = 0;               // see worker_count
-  Progress* progress = nullptr;  // advanced by bytes written; begin and end are the caller's
+  Progress* progress = nullptr;  // advanced by bytes written, copies too; begin and end are the caller's
   const CancelToken* cancel = nullptr;
   StreamLimits limits = {};
+  // Other places that get the same bytes, each as a file of its own: nothing is read or converted twice.
+  std::vector<std::filesystem::path> copies = {};
 };
 
 // What write_external_data holds for a plan: its slots, and the buffers of its threads.

@@ -73,6 +73,7 @@ class GraphBuilder {
   Value div(const Value& a, const Value& b) { return binary("Div", a, b); }
   Value pow(const Value& a, const Value& b) { return binary("Pow", a, b); }
   Value logical_and(const Value& a, const Value& b);
+  Value logical_not(const Value& x);
   Value equal(const Value& a, const Value& b);
   Value less_or_equal(const Value& a, const Value& b);
   Value where(const Value& condition, const Value& then, const Value& otherwise);

@@ -42,6 +42,11 @@ Value GraphBuilder::logical_and(const Value& a, const Value& b) {
   return state_->node("And", {a, b}, DType::boolean, state_->broadcast("And", a.shape, b.shape));
 }
 
+Value GraphBuilder::logical_not(const Value& x) {
+  if (x.dtype != DType::boolean) state_->refuse("Not", fmt::format("{} is not boolean", x.name));
+  return state_->node("Not", {x}, DType::boolean, x.shape);
+}
+
 Value GraphBuilder::equal(const Value& a, const Value& b) {
   state_->same_dtype("Equal", a, b);
   return state_->node("Equal", {a, b}, DType::boolean, state_->broadcast("Equal", a.shape, b.shape));

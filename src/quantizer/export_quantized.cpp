@@ -93,7 +93,8 @@ class QuantizedExport {
                        static_cast<int>(output->prepared().nodes.size())};
     const ModelOutput* twin = artifact.twin ? outputs_.at(*artifact.twin).get() : nullptr;
     if (twin != nullptr && output->is_twin_of(*twin)) {
-      output->open_twin(folder, artifact.file, *twin, options_.copy_data, options_.cancel);
+      output->open_twin(folder, artifact.file, *twin, {options_.threads, options_.progress, options_.cancel},
+                        options_.hard_link);
       output->finish();
       entry.tensors = tensors_.at(*artifact.twin);
     } else {

@@ -48,12 +48,17 @@ void ModelOutput::open(const fs::path& folder, const std::string& file, const We
 }
 
 void ModelOutput::open_twin(const fs::path& folder, const std::string& file, const ModelOutput& twin,
-                            bool copy, const CancelToken* cancel) {
+                            const QuantizedDataOptions& options, bool hard_link) {
   folder_ = folder;
   file_ = file;
   written_ = twin.written_;
   const fs::path from = twin.folder_ / data_file_name(twin.file_);
-  (void)link_or_copy(from, folder / data_file_name(file), !copy, cancel, [](std::uint64_t) {});
+  if (options.progress != nullptr) options.progress->begin(file, graph_.data_bytes());
+  (void)link_or_copy(from, folder / data_file_name(file), hard_link, options.cancel,
+                     [&](std::uint64_t bytes) {
+                       if (options.progress != nullptr) options.progress->advance(bytes);
+                     });
+  if (options.progress != nullptr) options.progress->end();
 }
 
 bool ModelOutput::is_twin_of(const ModelOutput& other) const {

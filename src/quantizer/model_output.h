@@ -31,10 +31,9 @@ class ModelOutput {
   // Begins the data file of `file` in `folder`.
   void open(const std::filesystem::path& folder, const std::string& file, const WeightSource& weights,
             const QuantizedDataOptions& options);
-  // Takes over the data of another output that is finished and has the same pieces, as a hard link where that
-  // is possible and wanted.
+  // Takes over the data of another output that is finished and has the same pieces, as link_or_copy() does.
   void open_twin(const std::filesystem::path& folder, const std::string& file, const ModelOutput& twin,
-                 bool copy, const CancelToken* cancel);
+                 const QuantizedDataOptions& options, bool hard_link);
   // Whether the data files will be the same, where those of the models before are.
   [[nodiscard]] bool is_twin_of(const ModelOutput& other) const;
 

@@ -206,7 +206,7 @@ void Quantization::write(const fs::path& place) {
   for (const auto& source : sources_) {
     if (!source->output) {
       for (const fs::path& file : source->graph.files())
-        (void)link_or_copy(file, place / file.filename(), !options_.copy_data, options_.cancel,
+        (void)link_or_copy(file, place / file.filename(), options_.hard_link, options_.cancel,
                            [](std::uint64_t) {});
     } else if (Source* const twin = twin_of(*source, opened)) {
       twins.emplace_back(source.get(), twin);
@@ -223,7 +223,8 @@ void Quantization::write(const fs::path& place) {
     end();
   }
   for (const auto& [source, twin] : twins) {
-    source->output->open_twin(place, source->file, *twin->output, options_.copy_data, options_.cancel);
+    source->output->open_twin(place, source->file, *twin->output,
+                              {options_.threads, options_.progress, options_.cancel}, options_.hard_link);
     source->output->finish();
   }
   if (options_.cancel != nullptr) options_.cancel->throw_if_cancelled();

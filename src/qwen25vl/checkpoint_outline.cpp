@@ -107,7 +107,7 @@ CheckpointOutline outline_checkpoint(const Preset& preset, const OutlineOptions&
   const ModelConfig& config = outline.config;
   const TensorTable table(config);
   for (const TensorRow& row : table.rows()) {
-    outline.tensors.push_back({row.name, options.dtype, row.shape});
+    if (row.in_checkpoint()) outline.tensors.push_back({row.name, options.dtype, row.shape});
   }
   const GenerationConfig ids = parse_generation_config("", "", config_json, source);
   if (options.tokenizer_json) {

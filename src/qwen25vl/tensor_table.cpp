@@ -9,6 +9,7 @@ namespace qvl {
 namespace {
 
 constexpr std::size_t kMostProblemsShown = 50;
+constexpr std::string_view kEmbeddings = "model.embed_tokens.weight";
 
 // Buffers that some versions of the reference save although they can be computed, and the copy of a tied
 // lm_head.
@@ -24,12 +25,14 @@ Shape TensorRow::graph_shape() const {
   return {*element_count(std::span(shape).subspan(1)), shape.front()};
 }
 
-TensorTable::TensorTable(const ModelConfig& config) : tied_(config.text.tie_word_embeddings) {
+TensorTable::TensorTable(const ModelConfig& config, TiedHead head)
+    : tied_(config.text.tie_word_embeddings), shares_head_(tied_ && head == TiedHead::shared) {
   add_vision(config.vision);
   add_text(config.text);
 }
 
 void TensorTable::add(TensorRow row) {
+  if (row.stored.empty()) row.stored = row.name;
   by_name_.emplace(row.name, rows_.size());
   rows_.push_back(std::move(row));
 }
@@ -70,8 +73,11 @@ void TensorTable::add_text(const TextConfig& t) {
   const auto norm = [&](const std::string& name) {
     add({name + ".weight", TensorPart::text, {t.hidden_size}, Transform::none, false});
   };
-  // A tied lm_head reads the embedding table as it lies, through a Gemm that transposes.
-  add({"model.embed_tokens.weight", TensorPart::text, {t.vocab_size, t.hidden_size}, Transform::none, tied_});
+  add({std::string(kEmbeddings),
+       TensorPart::text,
+       {t.vocab_size, t.hidden_size},
+       Transform::none,
+       shares_head_});
   const std::int64_t kv = t.num_key_value_heads * t.head_size();
   for (std::int64_t i = 0; i < t.num_hidden_layers; ++i) {
     const std::string layer = fmt::format("model.layers.{}.", i);
@@ -86,7 +92,13 @@ void TensorTable::add_text(const TextConfig& t) {
     add_linear(TensorPart::text, layer + "mlp.down_proj", t.intermediate_size, t.hidden_size, false);
   }
   norm("model.norm");
-  if (!tied_) add_linear(TensorPart::text, "lm_head", t.hidden_size, t.vocab_size, false);
+  if (shares_head_) return;
+  add({"lm_head.weight",
+       TensorPart::text,
+       {t.vocab_size, t.hidden_size},
+       Transform::transpose,
+       true,
+       std::string(tied_ ? kEmbeddings : "")});
 }
 
 const TensorRow& TensorTable::row(std::string_view name) const {
@@ -98,6 +110,7 @@ const TensorRow& TensorTable::row(std::string_view name) const {
 std::vector<TensorProblem> TensorTable::compare(const Checkpoint& checkpoint) const {
   std::vector<TensorProblem> problems;
   for (const TensorRow& row : rows_) {
+    if (!row.in_checkpoint()) continue;
     const TensorEntry* entry = checkpoint.find(row.name);
     if (entry == nullptr) {
       problems.push_back({row.name, fmt::format("missing; {} is expected", to_string(row.shape))});

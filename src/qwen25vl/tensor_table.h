@@ -25,14 +25,24 @@ enum class Transform {
   flatten_transpose,  // [out, a, b, …] -> [a*b*…, out]: the patch embedding's convolution as a MatMul
 };
 
+// How the graph has a tied lm_head, whose weight is the table of token embeddings.
+enum class TiedHead {
+  own,     // as an initializer of its own, lm_head.weight: the table transposed
+  shared,  // as the table itself, stored once
+};
+
 struct TensorRow {
-  std::string name;  // in the checkpoint (hub layout) and of the initializer
+  std::string name;  // of the initializer; in the checkpoint (hub layout), too, but for `stored`
   TensorPart part = TensorPart::text;
   Shape shape;  // in the checkpoint
   Transform transform = Transform::none;
   bool quantizable = false;  // the weight of a MatMul or Gemm
+  // The checkpoint's tensor that it is made of: `name`, or for a tied lm_head the table of token embeddings.
+  std::string stored = {};
 
   [[nodiscard]] Shape graph_shape() const;
+  // Whether the checkpoint holds it under its own name.
+  [[nodiscard]] bool in_checkpoint() const { return stored == name; }
 };
 
 // A tensor of the checkpoint that is missing, misshaped, of a wrong dtype, or that nothing uses.
@@ -43,8 +53,11 @@ struct TensorProblem {
 
 class TensorTable {
  public:
-  explicit TensorTable(const ModelConfig& config);
+  // `head`: of a model whose lm_head is tied; without meaning for others.
+  explicit TensorTable(const ModelConfig& config, TiedHead head = TiedHead::own);
 
+  // Whether lm_head takes the table of token embeddings as it lies.
+  [[nodiscard]] bool shares_head() const noexcept { return shares_head_; }
   [[nodiscard]] std::span<const TensorRow> rows() const noexcept { return rows_; }
   // Throws UsageError when the model has no such tensor.
   [[nodiscard]] const TensorRow& row(std::string_view name) const;
@@ -65,6 +78,7 @@ class TensorTable {
   std::vector<TensorRow> rows_;
   std::unordered_map<std::string, std::size_t> by_name_;
   bool tied_ = false;
+  bool shares_head_ = false;
 };
 
 }  // namespace qvl

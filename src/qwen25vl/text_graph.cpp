@@ -18,6 +18,7 @@ class TextGraph {
       : config_(config),
         text_(config.text),
         options_(options),
+        shares_head_(table.shares_head()),
         graph_(options.with_image ? "qwen2_5_vl_text_with_image" : "qwen2_5_vl_text"),
         layers_(graph_, table, options.dtype) {}
 
@@ -30,7 +31,7 @@ class TextGraph {
     Value hidden;
     {
       const auto root = graph_.module("model");
-      const Value mask = graph_.cast(attention_mask, DType::boolean);
+      const Value mask = is_token(attention_mask);
       hidden = embed();
       make_rotary_tables(mask);
       make_attention_bias(mask);
@@ -42,6 +43,13 @@ class TextGraph {
   }
 
  private:
+  // Boolean. No Cast: one of the two that would follow each other reads an input of the graph, and Intel
+  // Neural Compressor's pass over pairs of Casts looks for the node before the first.
+  Value is_token(const Value& mask) {
+    if (mask.dtype == DType::boolean) return mask;
+    return graph_.logical_not(graph_.equal(mask, graph_.scalar(std::int64_t{0})));
+  }
+
   // [batch, seq, hidden]
   Value embed() {
     const auto scope = graph_.module("embed_tokens");
@@ -143,9 +151,9 @@ class TextGraph {
     return layers_.linear(joined, name + ".o_proj", "o_proj", false);
   }
 
-  // A tied lm_head is the embedding table itself, stored once: a Gemm reads it transposed.
+  // A shared lm_head is the embedding table itself, stored once: a Gemm reads it transposed.
   Value lm_head(const Value& hidden) {
-    if (!text_.tie_word_embeddings) return layers_.linear(hidden, "lm_head", "lm_head", false);
+    if (!shares_head_) return layers_.linear(hidden, "lm_head", "lm_head", false);
     const auto scope = graph_.module("lm_head");
     const Value rows = graph_.reshape(hidden, {hidden.shape[0] * hidden.shape[1], hidden.shape[2]});
     const Value logits = graph_.gemm_transposed(rows, layers_.weight("model.embed_tokens.weight"));
@@ -155,6 +163,7 @@ class TextGraph {
   const ModelConfig& config_;
   const TextConfig& text_;
   const TextGraphOptions& options_;
+  const bool shares_head_;
   GraphBuilder graph_;
   GraphLayers layers_;
   Value input_ids_, key_cos_, key_sin_, query_cos_, query_sin_, bias_;

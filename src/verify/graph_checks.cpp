@@ -91,7 +91,7 @@ DType dtype_of_port(const std::vector<ModelSummary::Port>& ports, std::string_vi
 // The graph that this version of qvl makes of the same config and options.
 OnnxModel build(const SubjectArtifact& artifact, const ModelConfig& config) {
   const ManifestArtifact& a = artifact.manifest;
-  const TensorTable table(config);
+  const TensorTable table(config, a.tied_head);
   if (a.artifact == Artifact::vision) {
     VisionGraphOptions options;
     options.height_pixels = a.image_height_pixels;

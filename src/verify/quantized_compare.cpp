@@ -28,7 +28,7 @@ class Comparison {
         checkpoint_(checkpoint),
         format_(parse_format(task.levels->quantization->format)) {
     format_.activations = ActivationRounding::kept;  // weights are the same either way
-    const TensorEntry* entry = checkpoint.find(task.row->name);
+    const TensorEntry* entry = checkpoint.find(task.row->stored);
     source_ = entry->dtype;
     rows_ = task.row->shape.front();
     depth_ = *element_count(task.row->shape) / std::max<std::int64_t>(1, rows_);
@@ -88,7 +88,7 @@ class Comparison {
   [[nodiscard]] std::vector<float> weight(std::int64_t first, std::int64_t count) const {
     const auto elements = static_cast<std::size_t>(count * depth_);
     std::vector<std::byte> stored(elements * size_bytes(source_));
-    checkpoint_.read(task_.row->name, static_cast<std::uint64_t>(first * depth_) * size_bytes(source_),
+    checkpoint_.read(task_.row->stored, static_cast<std::uint64_t>(first * depth_) * size_bytes(source_),
                      stored);
     std::vector<float> values(elements);
     if (task_.artifact == DType::f32) {

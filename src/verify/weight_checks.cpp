@@ -89,7 +89,7 @@ std::vector<WeightTask> tasks_of(const SubjectArtifact& artifact, const TensorTa
     if (report->transform != row.transform) {
       throw InputError(fmt::format("the manifest states another transform of {} than the model's", row.name));
     }
-    tasks.push_back({report, nullptr});
+    tasks.push_back({report, nullptr, &row});
   }
   return tasks;
 }
@@ -129,7 +129,7 @@ class WeightCheck {
       check.detail += fmt::format(" (one file with {})", other.manifest.data_file);
       return check;
     }
-    const TensorTable table(subject_.checkpoint->config());
+    const TensorTable table(subject_.checkpoint->config(), artifact.manifest.tied_head);
     table.require_match(*subject_.checkpoint);
     Check check = compare(subject_, artifact, tasks_of(artifact, table),
                           "weights of " + name(artifact.manifest.artifact), !same_,
@@ -182,7 +182,7 @@ void check_constants(const Subject& subject, CheckList& checks) {
         if (!tensor.values) continue;
         const TensorReport* report = report_of(artifact.manifest, tensor.name);
         if (report == nullptr) throw InputError(fmt::format("it has no tensor {}", tensor.name));
-        tasks.push_back({report, &*tensor.values});
+        tasks.push_back({report, &*tensor.values, nullptr});
       }
       if (tasks.empty()) return passed("all its constants lie in the graph");
       return compare(subject, artifact, tasks, "constants of " + name(artifact.manifest.artifact), false,

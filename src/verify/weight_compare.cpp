@@ -174,8 +174,9 @@ class Comparer {
 
   std::string weight(const WeightTask& task, Buffers& buffers) const {
     const TensorReport& t = *task.report;
-    const TensorEntry* entry = checkpoint_->find(t.name);
-    if (entry == nullptr) return fmt::format("{} is not in the checkpoint", t.name);
+    const std::string& stored = task.row->stored;
+    const TensorEntry* entry = checkpoint_->find(stored);
+    if (entry == nullptr) return fmt::format("{} is not in the checkpoint", stored);
     if (entry->name != t.source || entry->dtype != t.source_dtype) {
       return fmt::format("{} is {} {} in the checkpoint; the manifest says {} {}", t.name, entry->name,
                          name(entry->dtype), t.source.empty() ? "computed" : t.source, name(t.source_dtype));
@@ -189,8 +190,8 @@ class Comparer {
                          to_string(entry->shape), to_string(t.shape));
     }
     Differences differences;
-    const ConversionStats stats = transposed ? by_panels(t, rows, columns, differences, buffers)
-                                             : by_runs(t, all, differences, buffers);
+    const ConversionStats stats = transposed ? by_panels(t, stored, rows, columns, differences, buffers)
+                                             : by_runs(t, stored, all, differences, buffers);
     if (differences.count != 0) return line(t, differences);
     if (stats != t.stats) {
       return fmt::format(
@@ -203,12 +204,12 @@ class Comparer {
   }
 
   // The tensor lies in the file as it lies in the checkpoint.
-  ConversionStats by_runs(const TensorReport& t, std::int64_t all, Differences& differences,
-                          Buffers& buffers) const {
+  ConversionStats by_runs(const TensorReport& t, const std::string& stored, std::int64_t all,
+                          Differences& differences, Buffers& buffers) const {
     ConversionStats stats;
     for (std::int64_t first = 0; first < all; first += kPanelElements) {
       const std::int64_t count = std::min(kPanelElements, all - first);
-      read_converted(t, first, count, buffers, stats);
+      read_converted(t, stored, first, count, buffers, stats);
       buffers.found.resize(buffers.expected.size());
       data_.read(t.offset_bytes + static_cast<std::uint64_t>(first) * size_bytes(t.dtype), buffers.found);
       compare(t.dtype, buffers.found, buffers.expected, first, differences);
@@ -219,8 +220,8 @@ class Comparer {
 
   // Its transpose lies in the file. The checkpoint is read in whole rows, as it lies; only rows too long for
   // a panel are taken apart.
-  ConversionStats by_panels(const TensorReport& t, std::int64_t rows, std::int64_t columns,
-                            Differences& differences, Buffers& buffers) const {
+  ConversionStats by_panels(const TensorReport& t, const std::string& stored, std::int64_t rows,
+                            std::int64_t columns, Differences& differences, Buffers& buffers) const {
     ConversionStats stats;
     const std::int64_t wide = std::clamp<std::int64_t>(columns, 1, kPanelElements);
     const std::int64_t high =
@@ -228,7 +229,7 @@ class Comparer {
     for (std::int64_t row = 0; row < rows; row += high) {
       for (std::int64_t column = 0; column < columns; column += wide) {
         const Panel p{row, std::min(high, rows - row), column, std::min(wide, columns - column)};
-        read_converted(t, row * columns + column, p.rows * p.columns, buffers, stats);
+        read_converted(t, stored, row * columns + column, p.rows * p.columns, buffers, stats);
         read_found(t, p, rows, buffers.found);
         if (size_bytes(t.dtype) == 2) {
           compare_transposed<std::uint16_t>(buffers.found.data(), buffers.expected.data(), p, rows,
@@ -245,11 +246,11 @@ class Comparer {
 
   // Elements of the checkpoint's tensor, as the manifest says that they were converted. Throws UsageError for
   // a conversion that does not exist.
-  void read_converted(const TensorReport& t, std::int64_t first, std::int64_t count, Buffers& buffers,
-                      ConversionStats& stats) const {
+  void read_converted(const TensorReport& t, const std::string& stored, std::int64_t first,
+                      std::int64_t count, Buffers& buffers, ConversionStats& stats) const {
     const std::size_t from_bytes = size_bytes(t.source_dtype);
     buffers.source.resize(static_cast<std::size_t>(count) * from_bytes);
-    checkpoint_->read(t.name, static_cast<std::uint64_t>(first) * from_bytes, buffers.source);
+    checkpoint_->read(stored, static_cast<std::uint64_t>(first) * from_bytes, buffers.source);
     buffers.expected.resize(static_cast<std::size_t>(count) * size_bytes(t.dtype));
     stats.merge(convert(t.source_dtype, buffers.source, t.dtype, buffers.expected, Isa::scalar));
   }

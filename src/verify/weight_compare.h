@@ -20,6 +20,7 @@ namespace qvl {
 struct WeightTask {
   const TensorReport* report = nullptr;
   const Tensor* constant = nullptr;  // what it must be when qvl computed it; null: the checkpoint's tensor
+  const TensorRow* row = nullptr;    // of the checkpoint's tensor
 };
 
 struct WeightCompareOptions {

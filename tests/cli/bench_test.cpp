@@ -99,13 +99,18 @@ TEST(Bench, ExportTakesTheOptionsOfAnExport) {
   const fs::path out = folder.path() / "a" / "b";
   const Json json =
       json_of({"export", root() / "tiny", "--out", out, "--only", "text,text_with_image", "--text-dtype",
-               "f32", "--mask-type", "bool", "--copy-data", "--threads", "1", "--image-size", "56x28"});
+               "f32", "--mask-type", "bool", "--threads", "1", "--image-size", "56x28"});
   EXPECT_FALSE(fs::exists(folder.path() / "a"));
   const Json less = json_of({"export", "--out", out, "--only", "text", root() / "tiny"});
   // Two copies in f32 instead of one file in f16, and one graph more.
   const auto half_bytes = fs::file_size(root() / "out" / "tiny_text_fp16.onnx_data");
   EXPECT_EQ(json["files"].get<int>(), less["files"].get<int>() + 2);
   EXPECT_GE(json["bytes"].get<std::uint64_t>(), less["bytes"].get<std::uint64_t>() + 3 * half_bytes - 65536);
+  // Both names of one file, without the second table.
+  const Json shared = json_of({"export", "--out", out, "--only", "text,text_with_image", "--tied-head",
+                               "--hard-link", root() / "tiny"});
+  EXPECT_EQ(shared["files"].get<int>(), less["files"].get<int>() + 1);
+  EXPECT_LT(shared["bytes"].get<std::uint64_t>(), less["bytes"].get<std::uint64_t>());
 }
 
 TEST(Bench, Vision) {

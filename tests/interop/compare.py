@@ -2,7 +2,7 @@
 
     compare.py QVL SCRATCH FOLDER...
 
-Of every ONNX file in each FOLDER: onnx's checker, then one run on random inputs in both, whose outputs must be equal within
+Of every ONNX file in each FOLDER: onnx's checker and onnx.load with its data, then one run on random inputs in both, whose outputs must be equal within
 float rounding. A line a file; exit code 1 when one fails.
 """
 
@@ -108,7 +108,10 @@ def difference(expected, found, mask):
 def check(qvl, scratch, path):
     """What there is to say of one file; raises where it does not hold."""
     onnx.checker.check_model(str(path), full_check=True)
-    domains = sorted({node.domain or "ai.onnx" for node in onnx.load(str(path), load_external_data=False).graph.node})
+    model = onnx.load(str(path))  # with its data
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise ValueError("onnx.load left some of its data behind")
+    domains = sorted({node.domain or "ai.onnx" for node in model.graph.node})
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     inputs = random_inputs(path.parent, session)
     write_safetensors(scratch / "in.safetensors", inputs)

@@ -21,35 +21,17 @@ quantized=(
   "int8-static|--format int8-static --data $data/shapes-data/calibration.jsonl --samples 2"
 )
 
-skip() {
-  printf 'SKIPPED: nothing is run in Python: %s\n' "$1"
-  exit 77
-}
-
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-make_environment() {
-  local python=$environment/bin/python
-  if [[ -f $environment/.requirements ]] && cmp -s "$environment/.requirements" "$here/requirements.txt"; then
-    return
-  fi
-  command -v python3 >/dev/null || skip "there is no python3"
-  rm -rf "$environment"
-  python3 -m venv "$environment" >"$scratch/log" 2>&1 ||
-    skip "python3 -m venv fails (apt-get install python3-venv): $(tail -n 1 "$scratch/log")"
-  timeout 240 "$python" -m pip install --quiet --disable-pip-version-check --retries 1 --no-deps --only-binary :all: \
-    -r "$here/requirements.txt" >"$scratch/log" 2>&1 ||
-    skip "the packages of tests/interop/requirements.txt cannot be had: $(grep -v '^ *$' "$scratch/log" | tail -n 1)"
-  cp "$here/requirements.txt" "$environment/.requirements"
-}
+# shellcheck source=tests/interop/environment.sh
+source "$here/environment.sh"
 
-make_environment
+command -v python3 >/dev/null || skip "there is no python3"
+make_environment "$environment" "$here/requirements.txt" python3
 folders=()
 for checkpoint in tiny-tied tiny-sharded; do
-  # Python's onnx takes no data files that are hard links.
-  "$qvl" export "$data/checkpoints/$checkpoint" --out "$scratch/$checkpoint" --image-size 112 --copy-data --quiet \
-    >/dev/null
+  "$qvl" export "$data/checkpoints/$checkpoint" --out "$scratch/$checkpoint" --image-size 112 --quiet >/dev/null
   folders+=("$scratch/$checkpoint")
 done
 # An unknown command's --help is that of the program.
@@ -57,11 +39,14 @@ if "$qvl" quantize --help 2>/dev/null | grep -q '^Usage: qvl quantize'; then
   for folder in "${folders[@]}"; do
     for entry in "${quantized[@]}"; do
       read -r -a options <<<"${entry#*|}"
-      "$qvl" quantize "$folder" "${options[@]}" --copy-data --out "$folder-${entry%%|*}" --quiet >/dev/null
+      "$qvl" quantize "$folder" "${options[@]}" --out "$folder-${entry%%|*}" --quiet >/dev/null
       folders+=("$folder-${entry%%|*}")
     done
   done
 else
   echo "left out: ${quantized[*]%%|*} (this qvl has no command quantize)"
 fi
+# As an export is without options: Python's onnx takes no data files that are hard links.
+"$qvl" export "$here/../../demo/shapes-vl" --out "$scratch/shapes-vl" --quiet >/dev/null
+folders+=("$scratch/shapes-vl")
 "$environment/bin/python" "$here/compare.py" "$qvl" "$scratch" "${folders[@]}"

@@ -55,11 +55,14 @@ TEST(ModelWork, Text) {
   const double weights = 2 * (2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 24) + 16 * 10;
   for (const bool tied : {false, true}) {
     config.text.tie_word_embeddings = tied;
-    const ModelWork work = text_work(config, TensorTable(config), 5, DType::f16);
-    EXPECT_EQ(work.linear_flop, 2 * 5 * weights);
-    EXPECT_EQ(work.attention_flop, 2 * (4 * 5 * 5 * 16));
-    EXPECT_EQ(work.weight_bytes, 2 * weights);
-    EXPECT_EQ(text_work(config, TensorTable(config), 5, DType::f32).weight_bytes, 4 * weights);
+    for (const TiedHead head : {TiedHead::own, TiedHead::shared}) {
+      const TensorTable table(config, head);
+      const ModelWork work = text_work(config, table, 5, DType::f16);
+      EXPECT_EQ(work.linear_flop, 2 * 5 * weights);
+      EXPECT_EQ(work.attention_flop, 2 * (4 * 5 * 5 * 16));
+      EXPECT_EQ(work.weight_bytes, 2 * weights);
+      EXPECT_EQ(text_work(config, table, 5, DType::f32).weight_bytes, 4 * weights);
+    }
   }
 }
 

@@ -103,5 +103,23 @@ TEST(OutputFile, BypassingTheCacheWritesTheSameBytes) {
   EXPECT_EQ(entries(folder.path()), 2U);
 }
 
+TEST(OutputFile, AnEqualFileIsOneOfItsOwnOrAnotherName) {
+  const test::TemporaryFolder folder;
+  const fs::path from = folder.path() / "a";
+  const std::string bytes = std::string(9'000'000, 'x') + "end";
+  write_file(from, bytes);
+  for (const bool link : {false, true}) {
+    const fs::path place = folder.path() / (link ? "linked" : "own");
+    std::uint64_t told = 0;
+    EXPECT_EQ(link_or_copy(from, place, link, nullptr, [&](std::uint64_t n) { told += n; }), link);
+    EXPECT_EQ(told, link ? 0 : bytes.size());
+    EXPECT_TRUE(test::read_file(place) == bytes);
+    EXPECT_EQ(fs::equivalent(from, place), link);
+  }
+  // What becomes of one is nothing to the other.
+  test::write_file(from, "changed");
+  EXPECT_TRUE(test::read_file(folder.path() / "own") == bytes);
+}
+
 }  // namespace
 }  // namespace qvl

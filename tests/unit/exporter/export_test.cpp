@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <set>
 
 #include "checkpoint/checkpoint.h"
+#include "core/disk_space.h"
 #include "core/half.h"
 #include "core/json_text.h"
 #include "core/sha256.h"
@@ -80,9 +82,21 @@ TEST(Export, WritesTheContractsFiles) {
     EXPECT_EQ(test::read_file(out / name), test::read_file(test::data("checkpoints/tiny-sharded") / name))
         << name;
   }
-  EXPECT_TRUE(fs::equivalent(out / "tiny_sharded_text_fp16.onnx_data",
-                             out / "tiny_sharded_text_with_image_fp16.onnx_data"));
-  EXPECT_EQ(fs::hard_link_count(out / "tiny_sharded_text_fp16.onnx_data"), 2U);
+  // Each artifact has a data file of its own.
+  const fs::path text = out / "tiny_sharded_text_fp16.onnx_data";
+  const fs::path pictures = out / "tiny_sharded_text_with_image_fp16.onnx_data";
+  EXPECT_EQ(fs::hard_link_count(text), 1U);
+  EXPECT_EQ(fs::hard_link_count(pictures), 1U);
+  EXPECT_TRUE(test::read_file(text) == test::read_file(pictures));
+}
+
+TEST(Export, HardLinksDataWhenAsked) {
+  const test::TemporaryFolder folder;
+  ExportOptions options = options_for(folder.path());
+  options.hard_link = true;
+  export_checkpoint(options);
+  EXPECT_TRUE(fs::equivalent(folder.path() / "tiny_sharded_text_fp16.onnx_data",
+                             folder.path() / "tiny_sharded_text_with_image_fp16.onnx_data"));
 }
 
 void expect_exact(const ExportOptions& options) {
@@ -94,10 +108,13 @@ void expect_exact(const ExportOptions& options) {
     expected.insert(file.name);
     const fs::path place = options.out / file.name;
     EXPECT_EQ(fs::file_size(place), file.size_bytes) << file.name;
-    if (file.hard_link_of.empty()) {
-      blocks += (file.size_bytes + 4095) / 4096 * 4096;
-    } else {
+    if (!file.hard_link_of.empty()) {
       EXPECT_TRUE(fs::equivalent(place, options.out / file.hard_link_of));
+    } else if (!file.shares_blocks_with.empty()) {
+      EXPECT_TRUE(can_share_blocks(options.out));
+      EXPECT_TRUE(test::read_file(place) == test::read_file(options.out / file.shares_blocks_with));
+    } else {
+      blocks += (file.size_bytes + 4095) / 4096 * 4096;
     }
   }
   for (const auto& entry : fs::directory_iterator(options.out)) {
@@ -113,8 +130,8 @@ TEST(Export, EstimateKnowsEveryFilesExactSize) {
   const test::TemporaryFolder folder;
   ExportOptions options = options_for(folder.path() / "out");
   expect_exact(options);
-  options.out = folder.path() / "copied";
-  options.copy_data = true;
+  options.out = folder.path() / "linked";
+  options.hard_link = true;
   options.text_in_f32 = true;
   options.image_width_pixels = 252;
   expect_exact(options);
@@ -170,13 +187,17 @@ TEST(Export, EstimateCountsLeftoversAsFree) {
 
 TEST(Export, EstimateSaysWhatDoesNotFit) {
   ExportEstimate estimate;
-  estimate.files = {{"a.onnx_data", 5000, ""}, {"b.onnx_data", 5000, "a.onnx_data"}};
+  estimate.files = {{"a.onnx_data", 5000, "", ""},
+                    {"b.onnx_data", 5000, "a.onnx_data", ""},
+                    {"c.onnx_data", 5000, "", "a.onnx_data"}};
   estimate.disk_bytes = 8192;
   estimate.disk_available_bytes = 8191;
   estimate.memory_bytes = 100;
   EXPECT_FALSE(estimate.fits());
   const std::string table = to_table(estimate);
   EXPECT_NE(table.find("b.onnx_data            5000  hard link of a.onnx_data"), std::string::npos) << table;
+  EXPECT_NE(table.find("c.onnx_data            5000  shares the blocks of a.onnx_data"), std::string::npos)
+      << table;
   EXPECT_NE(table.find("disk: 8192 bytes (0.00 GiB) of 8191 (0.00 GiB) available: DOES NOT FIT"),
             std::string::npos)
       << table;
@@ -206,18 +227,6 @@ TEST(Export, MemoryThatSeemsTooSmallIsRefusedUnlessForced) {
   EXPECT_NO_THROW(require_room(estimate, false));
 }
 
-TEST(Export, CopiesDataWhenAsked) {
-  const test::TemporaryFolder folder;
-  ExportOptions options = options_for(folder.path());
-  options.copy_data = true;
-  options.only = {Artifact::text, Artifact::text_with_image};
-  export_checkpoint(options);
-  const fs::path text = folder.path() / "tiny_sharded_text_fp16.onnx_data";
-  EXPECT_EQ(fs::hard_link_count(text), 1U);
-  EXPECT_EQ(test::read_file(text),
-            test::read_file(folder.path() / "tiny_sharded_text_with_image_fp16.onnx_data"));
-}
-
 TEST(Export, ManifestTellsChecksumsAndWhatTheConversionCost) {
   const test::TemporaryFolder folder;
   export_checkpoint(options_for(folder.path()));
@@ -244,19 +253,51 @@ TEST(Export, ManifestTellsChecksumsAndWhatTheConversionCost) {
   EXPECT_EQ((*lm_head)["overflowed"], 0);
 }
 
-TEST(Export, ATiedHeadIsStoredOnce) {
+TEST(Export, ATiedHeadHasAWeightOfItsOwnOrSharesTheTable) {
   const test::TemporaryFolder folder;
-  ExportOptions options = options_for(folder.path());
+  ExportOptions options = options_for(folder.path() / "own");
   options.checkpoint = test::data("checkpoints/tiny-tied");
   options.only = {Artifact::text};
-  const ExportResult result = export_checkpoint(options);
-  const Json manifest = read_json_file(folder.path() / "manifest.json");
-  std::size_t tables = 0;
-  for (const Json& tensor : manifest["artifacts"][0]["tensors"]) {
-    tables +=
-        tensor["shape"] == Json::parse("[800, 64]") || tensor["shape"] == Json::parse("[64, 800]") ? 1 : 0;
+  for (const bool shared : {false, true}) {
+    options.tied_head = shared;
+    if (shared) options.out = folder.path() / "shared";
+    expect_exact(options);
+    const Json text = read_json_file(options.out / "manifest.json")["artifacts"][0];
+    EXPECT_EQ(text["tied_head"], shared);
+    EXPECT_EQ(read_manifest(options.out).artifacts[0].tied_head, shared ? TiedHead::shared : TiedHead::own);
+    std::map<std::string, Json> made;  // of the table of token embeddings
+    for (const Json& tensor : text["tensors"]) {
+      if (tensor["source"] == "model.embed_tokens.weight") made[tensor["name"]] = tensor;
+    }
+    ASSERT_EQ(made.size(), shared ? 1U : 2U);
+    EXPECT_EQ(made["model.embed_tokens.weight"]["shape"], Json::parse("[800, 64]"));
+    if (shared) continue;
+    EXPECT_EQ(made["lm_head.weight"]["shape"], Json::parse("[64, 800]"));
+    EXPECT_EQ(made["lm_head.weight"]["transform"], "transpose");
+    // Stored as that of a checkpoint with a head of its own: element [i, j] is the table's [j, i].
+    const std::string data = test::read_file(options.out / "tiny_tied_text_fp16.onnx_data");
+    const auto at = [&](const char* name, std::size_t element) {
+      return data.substr(made[name]["offset"].get<std::size_t>() + 2 * element, 2);
+    };
+    for (std::size_t row = 0; row < 800; ++row) {
+      for (std::size_t column = 0; column < 64; ++column)
+        ASSERT_EQ(at("lm_head.weight", column * 800 + row),
+                  at("model.embed_tokens.weight", row * 64 + column));
+    }
   }
-  EXPECT_EQ(tables, 1U);
+}
+
+TEST(Export, OnlyATiedHeadCanShareTheTable) {
+  const test::TemporaryFolder folder;
+  ExportOptions options = options_for(folder.path());  // tiny-sharded, not tied
+  options.tied_head = true;
+  try {
+    (void)estimate_export(options);
+    ADD_FAILURE() << "it was accepted";
+  } catch (const UsageError& error) {
+    EXPECT_NE(std::string(error.what()).find("lm_head has a weight of its own"), std::string::npos)
+        << error.what();
+  }
 }
 
 TEST(Export, RefusesToReplaceWithoutForce) {

@@ -35,14 +35,15 @@ void expect_streamed(const std::filesystem::path& folder, DType dtype, int threa
   CountingProgress progress;
   const auto [reports, sha256] =
       write_external_data(model, checkpoint, planned_tensors(model, table, source_lookup(checkpoint)),
-                          out.path() / "data", {threads, &progress, nullptr, limits});
+                          out.path() / "data", {threads, &progress, nullptr, limits, {out.path() / "copy"}});
+  EXPECT_TRUE(test::read_file(out.path() / "copy") == test::read_file(out.path() / "data"));
   EXPECT_EQ(sha256, sha256_of_file(out.path() / "data"));
   const std::string bytes = test::read_file(out.path() / "data");
   ASSERT_EQ(bytes.size(), model.external_size_bytes());
   ASSERT_EQ(reports.size(), model.external_tensors().size());
   std::uint64_t written = 0;
   for (const TensorReport& report : reports) {
-    const TensorView view = checkpoint.view(report.name);
+    const TensorView view = checkpoint.view(table.row(report.name).stored);
     std::vector<float> wide(view.bytes.size() / size_bytes(view.dtype));
     convert(view.dtype, view.bytes, DType::f32, std::as_writable_bytes(std::span(wide)));
     std::vector<std::byte> expected(report.size_bytes);
@@ -62,7 +63,7 @@ void expect_streamed(const std::filesystem::path& folder, DType dtype, int threa
     EXPECT_EQ(report.source_dtype, view.dtype);
     written += report.size_bytes;
   }
-  EXPECT_EQ(progress.bytes_, written);
+  EXPECT_EQ(progress.bytes_, 2 * written);
 }
 
 TEST(WeightStream, WritesTheCheckpointsWeightsInF16) {
@@ -92,7 +93,7 @@ TEST(WeightStream, StopsWhenCancelledAndLeavesNothing) {
   cancel.cancel();
   EXPECT_THROW(
       write_external_data(model, checkpoint, planned_tensors(model, table, source_lookup(checkpoint)),
-                          out.path() / "data", {2, nullptr, &cancel, {}}),
+                          out.path() / "data", {2, nullptr, &cancel, {}, {out.path() / "copy"}}),
       Interrupted);
   EXPECT_TRUE(std::filesystem::is_empty(out.path()));
 }
@@ -108,7 +109,7 @@ TEST(WeightStream, StopsWhenTheCheckpointCannotBeRead) {
   std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
   EXPECT_THROW(
       write_external_data(model, checkpoint, planned_tensors(model, table, source_lookup(checkpoint)),
-                          folder.path() / "data", {3, nullptr, nullptr, {}}),
+                          folder.path() / "data", {3, nullptr, nullptr, {}, {}}),
       InputError);
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "data"));
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/json_text.h"
+#include "core/sha256.h"
 #include "exporter/manifest.h"
 #include "quant/quant_plan.h"
 #include "qvl/engine.h"
@@ -109,12 +110,20 @@ TEST_F(QuantizedFolder, ManifestTellsFormatsAndErrors) {
 }
 
 TEST_F(QuantizedFolder, TiedTableAndHeadAreStoredOnce) {
+  ExportOptions shared;
+  shared.checkpoint = test::data("checkpoints/tiny-tied");
+  shared.out = folder_->path() / "shared";
+  shared.image_width_pixels = shared.image_height_pixels = 56;
+  shared.tied_head = true;
+  (void)export_checkpoint(shared);
   QuantizeOptions both = options("both");
+  both.model = shared.out;
   both.format = "int4:32";
   both.units = "*lm_head*";
   both.embedding = "int4:32";
   (void)quantize_model(both);
   QuantizeOptions head = options("head");
+  head.model = shared.out;
   head.format = "int4:32";
   head.units = "*lm_head*";
   (void)quantize_model(head);
@@ -124,26 +133,33 @@ TEST_F(QuantizedFolder, TiedTableAndHeadAreStoredOnce) {
     }
     return std::uint64_t{0};
   };
-  const Json config = read_json_file(plain() / "config.json");
+  const Json config = read_json_file(shared.out / "config.json");
   const std::uint64_t table = config.at("text_config").at("vocab_size").get<std::uint64_t>() *
                               config.at("text_config").at("hidden_size").get<std::uint64_t>();
   // Without the f16 table, and with one set of 4-bit numbers and scales instead.
-  EXPECT_LT(data_bytes(both.out), data_bytes(plain()) - 2 * table + table / 2 + table / 32 * 2 + 3 * 4096);
-  EXPECT_GT(data_bytes(head.out), data_bytes(plain()));  // the table stays for the embedding
-  (void)answer(both.out);
+  EXPECT_LT(data_bytes(both.out), data_bytes(shared.out) - 2 * table + table / 2 + table / 32 * 2 + 3 * 4096);
+  EXPECT_GT(data_bytes(head.out), data_bytes(shared.out));  // the table stays for the embedding
+  EXPECT_EQ(read_manifest(both.out).artifacts.at(1).tied_head, TiedHead::shared);
+  EXPECT_EQ(answer(both.out).size(), 3U);
 }
 
-TEST_F(QuantizedFolder, TextArtifactsShareTheirData) {
-  QuantizeOptions all = options("linked");
-  all.format = "int4:32";
-  (void)quantize_model(all);
-  const Manifest manifest = read_manifest(all.out);
-  std::vector<std::string> data;
-  for (const ManifestArtifact& artifact : manifest.artifacts) {
-    if (artifact.artifact != Artifact::vision) data.push_back(artifact.data_file);
+// Equal data, made once: as files of their own, or as one file with two names.
+TEST_F(QuantizedFolder, TextArtifactsHaveEqualData) {
+  for (const bool linked : {false, true}) {
+    QuantizeOptions all = options(linked ? "linked" : "own files");
+    all.format = "int4:32";
+    all.hard_link = linked;
+    (void)quantize_model(all);
+    std::vector<ManifestArtifact> text;
+    for (ManifestArtifact& artifact : read_manifest(all.out).artifacts) {
+      if (artifact.artifact != Artifact::vision) text.push_back(std::move(artifact));
+    }
+    ASSERT_EQ(text.size(), 2U);
+    EXPECT_EQ(text[0].data_sha256, text[1].data_sha256);
+    for (const ManifestArtifact& artifact : text)
+      EXPECT_EQ(sha256_of_file(all.out / artifact.data_file), artifact.data_sha256);
+    EXPECT_EQ(fs::equivalent(all.out / text[0].data_file, all.out / text[1].data_file), linked);
   }
-  ASSERT_EQ(data.size(), 2U);
-  EXPECT_TRUE(fs::equivalent(all.out / data[0], all.out / data[1]));
 }
 
 TEST_F(QuantizedFolder, IsTheSameForAnyNumberOfThreadsAndAnotherForAnotherPlan) {

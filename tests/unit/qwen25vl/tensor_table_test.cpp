@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "checkpoint/checkpoint.h"
 #include "qvl/error.h"
 #include "qwen25vl/published_sizes.h"
@@ -14,14 +16,14 @@ struct Published {
   const char* file;
   const char* size;
   std::int64_t parameters;  // of the published checkpoints: sums of their tensors' elements
-  std::size_t tensors;
+  std::ptrdiff_t tensors;
 };
 
 class PublishedTable : public testing::TestWithParam<Published> {};
 
 std::int64_t parameters(const TensorTable& table) {
   std::int64_t sum = 0;
-  for (const TensorRow& row : table.rows()) sum += *element_count(row.shape);
+  for (const TensorRow& row : table.rows()) sum += row.in_checkpoint() ? *element_count(row.shape) : 0;
   return sum;
 }
 
@@ -30,7 +32,7 @@ TEST_P(PublishedTable, HasEveryTensorOfTheCheckpoint) {
   const TensorTable table(config);
   EXPECT_EQ(published_size(config.text), GetParam().size);
   EXPECT_EQ(parameters(table), GetParam().parameters);
-  EXPECT_EQ(table.rows().size(), GetParam().tensors);
+  EXPECT_EQ(std::ranges::count_if(table.rows(), &TensorRow::in_checkpoint), GetParam().tensors);
   for (const TensorRow& row : table.rows()) {
     EXPECT_EQ(*element_count(row.graph_shape()), *element_count(row.shape)) << row.name;
   }
@@ -56,7 +58,25 @@ TEST(TensorTable, TransposesMatricesAndFlattensThePatchEmbedding) {
   EXPECT_EQ(table.row("visual.patch_embed.proj.weight").graph_shape(), (Shape{1176, 1280}));
   EXPECT_EQ(table.row("visual.merger.mlp.2.weight").shape, (Shape{2048, 5120}));
   EXPECT_EQ(table.row("model.embed_tokens.weight").graph_shape(), (Shape{151936, 2048}));
-  EXPECT_THROW((void)table.row("lm_head.weight"), UsageError);  // tied
+}
+
+// The head of a tied model is the table turned, or the table itself; that of others is its own either way.
+TEST(TensorTable, KnowsWhatATiedHeadIsMadeOf) {
+  const ModelConfig tied = read_model_config(test::preset_config("3b"));
+  const TensorTable own(tied);
+  EXPECT_FALSE(own.shares_head());
+  EXPECT_EQ(own.row("lm_head.weight").graph_shape(), (Shape{2048, 151936}));
+  EXPECT_EQ(own.row("lm_head.weight").stored, "model.embed_tokens.weight");
+  EXPECT_FALSE(own.row("lm_head.weight").in_checkpoint());
+  EXPECT_TRUE(own.row("lm_head.weight").quantizable);
+  EXPECT_FALSE(own.row("model.embed_tokens.weight").quantizable);
+  const TensorTable shared(tied, TiedHead::shared);
+  EXPECT_TRUE(shared.shares_head());
+  EXPECT_THROW((void)shared.row("lm_head.weight"), UsageError);
+  EXPECT_TRUE(shared.row("model.embed_tokens.weight").quantizable);
+  const TensorTable untied(read_model_config(test::preset_config("7b")), TiedHead::shared);
+  EXPECT_FALSE(untied.shares_head());
+  EXPECT_EQ(untied.row("lm_head.weight").stored, "lm_head.weight");
 }
 
 TEST(TensorTable, FitsTheFixtures) {

@@ -16,7 +16,8 @@
 
 namespace qvl {
 
-// Of tiny-sharded, for pictures of 56 x 28 pixels; exported once.
+// Of tiny-sharded, for pictures of 56 x 28 pixels, the data of its text artifacts one file with two names;
+// exported once.
 inline const std::filesystem::path& good_folder() {
   static const test::TemporaryFolder root;
   static const std::filesystem::path out = [] {
@@ -26,6 +27,7 @@ inline const std::filesystem::path& good_folder() {
     options.stem = "m";
     options.image_width_pixels = 56;
     options.image_height_pixels = 28;
+    options.hard_link = true;
     export_checkpoint(options);
     return options.out;
   }();

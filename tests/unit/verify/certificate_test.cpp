@@ -31,7 +31,8 @@ TEST(Certificate, OfAGoodFolder) {
       export_options.image_width_pixels = export_options.image_height_pixels = 56;
       export_options.text_in_f32 = f32;
       export_options.mask_type = mask;
-      export_options.copy_data = f32;
+      export_options.hard_link = f32;
+      export_options.tied_head = mask == MaskType::boolean;
       export_checkpoint(export_options);
       VerifyOptions options;
       options.folder = root.path();
