@@ -167,7 +167,7 @@ def tune(args, model, samples, stopwatch, first_error):
         op_name_dict={name: unquantized for name in without_weight(model)} if args.units else None,
         calibration_sampling_size=[len(samples)],
         tuning_criterion=TuningCriterion(
-            strategy="mse_v2", max_trials=args.trials, strategy_kwargs={"confidence_batches": len(samples)}
+            strategy="mse_v2", max_trials=args.trials + 1, strategy_kwargs={"confidence_batches": len(samples)}
         ),
         accuracy_criterion=AccuracyCriterion(criterion="absolute", tolerable_loss=0.0),
     )
@@ -217,7 +217,7 @@ def arguments():
         "--trials",
         type=int,
         default=4,
-        help="tuning trials; all but the first two or three rank all ops before (default: 4)",
+        help="tuning trials; all but the first two rank the ops before (default: 4)",
     )
     parser.add_argument("--folder", help="calibration samples, one .npz file each; default: random ones")
     parser.add_argument("--samples", type=int, default=4, help="how many (default: 4)")
