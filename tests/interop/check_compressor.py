@@ -6,6 +6,7 @@
 A line; an exception and exit code 1 where it does not hold.
 """
 
+import contextlib
 import json
 import math
 import pathlib
@@ -79,7 +80,8 @@ def check_rtn(path):
     expected = run(model, inputs)
     weight = {"bits": 4, "group_size": 32, "scheme": "asym", "algorithm": "RTN"}
     config = PostTrainingQuantConfig(approach="weight_only", op_type_dict={".*": {"weight": weight}})
-    quantized = quantization.fit(model, config).model
+    with contextlib.redirect_stdout(sys.stderr):  # its progress
+        quantized = quantization.fit(model, config).model
     products = [node for node in quantized.graph.node if node.op_type == "MatMulNBits"]
     require(len(products) == len(units), f"{len(products)} MatMulNBits; the graph has {len(units)} units")
     bits = {attribute.i for node in products for attribute in node.attribute if attribute.name == "bits"}
