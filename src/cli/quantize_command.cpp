@@ -84,12 +84,12 @@ void add_quantize(CLI::App& app) {
   command->add_option("--embedding", options.embedding,
                       "Format of the table of token embeddings (int8:B, int4:B); alone, or with --format");
   command
-      ->add_option("--accuracy-level", options.accuracy_level,
-                   "With --format: of MatMulNBits. int8: 0 unpacks the weight once, when the model is loaded "
-                   "(the speed and "
-                   "memory of f32); 1 to 3 keep it in 8 bits (slow), 4 too (fast, but activations are "
-                   "rounded by blocks). "
-                   "int4: 0 to 3 compute in f32, 4 as above")
+      ->add_option(
+          "--accuracy-level", options.accuracy_level,
+          "With --format: of MatMulNBits. int8: 0 unpacks the weight once, when the model is loaded "
+          "(the speed of f32, and its memory once for int8, 3 to 4 times for int8:B); 1 to 3 keep it in 8 "
+          "bits (slow), 4 too (fast, but activations are rounded by blocks). "
+          "int4: 0 to 3 compute in f32, 4 as above")
       ->check(CLI::Range(0, 4));
   command->add_option(
       "--smooth", arguments->smooth,

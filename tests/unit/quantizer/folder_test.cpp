@@ -116,17 +116,6 @@ TEST_F(QuantizedFolder, TiedTableAndHeadAreStoredOnce) {
   shared.image_width_pixels = shared.image_height_pixels = 56;
   shared.tied_head = true;
   (void)export_checkpoint(shared);
-  QuantizeOptions both = options("both");
-  both.model = shared.out;
-  both.format = "int4:32";
-  both.units = "*lm_head*";
-  both.embedding = "int4:32";
-  (void)quantize_model(both);
-  QuantizeOptions head = options("head");
-  head.model = shared.out;
-  head.format = "int4:32";
-  head.units = "*lm_head*";
-  (void)quantize_model(head);
   const auto data_bytes = [](const fs::path& folder) {
     for (const ManifestArtifact& artifact : read_manifest(folder).artifacts) {
       if (artifact.artifact == Artifact::text) return artifact.data_bytes;
@@ -136,11 +125,32 @@ TEST_F(QuantizedFolder, TiedTableAndHeadAreStoredOnce) {
   const Json config = read_json_file(shared.out / "config.json");
   const std::uint64_t table = config.at("text_config").at("vocab_size").get<std::uint64_t>() *
                               config.at("text_config").at("hidden_size").get<std::uint64_t>();
-  // Without the f16 table, and with one set of 4-bit numbers and scales instead.
-  EXPECT_LT(data_bytes(both.out), data_bytes(shared.out) - 2 * table + table / 2 + table / 32 * 2 + 3 * 4096);
-  EXPECT_GT(data_bytes(head.out), data_bytes(shared.out));  // the table stays for the embedding
-  EXPECT_EQ(read_manifest(both.out).artifacts.at(1).tied_head, TiedHead::shared);
-  EXPECT_EQ(answer(both.out).size(), 3U);
+  for (const auto& [format, bits] : {std::pair("int4:32", 4U), std::pair("int8:32", 8U)}) {
+    QuantizeOptions both = options("both");
+    both.model = shared.out;
+    both.format = format;
+    both.units = "*lm_head*";
+    both.embedding = format;
+    both.out += both.format;
+    (void)quantize_model(both);
+    QuantizeOptions head = options("head");
+    head.model = shared.out;
+    head.format = format;
+    head.units = "*lm_head*";
+    head.out += head.format;
+    (void)quantize_model(head);
+    // Without the f16 table, and with one set of numbers and scales instead.
+    EXPECT_LT(data_bytes(both.out),
+              data_bytes(shared.out) - 2 * table + table * bits / 8 + table / 32 * 2 + 3 * 4096);
+    EXPECT_GT(data_bytes(head.out), data_bytes(shared.out));  // the table stays for the embedding
+    EXPECT_EQ(read_manifest(both.out).artifacts.at(1).tied_head, TiedHead::shared);
+    const std::vector<std::int64_t> found = answer(both.out);
+    if (bits == 8) {
+      EXPECT_EQ(found, answer(shared.out));
+    } else {
+      EXPECT_EQ(found.size(), 3U);
+    }
+  }
 }
 
 // Equal data, made once: as files of their own, or as one file with two names.

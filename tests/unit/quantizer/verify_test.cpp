@@ -60,11 +60,14 @@ TEST_F(VerifyQuantized, PassesWhatWasWritten) {
   EXPECT_EQ(failures(verify(quantize("int8", "nearest", ""))), "");
   EXPECT_EQ(failures(verify(quantize("int8-dynamic", "nearest", ""))), "");
   EXPECT_EQ(failures(verify(quantize("int4:32", "least-squares", "int8:16"))), "");
+  EXPECT_EQ(failures(verify(quantize("int8:16", "nearest", "int8:32"), true)), "");
+  EXPECT_EQ(failures(verify(quantize("int8:16", "least-squares", "int8:16"), true)),
+            "");  // the head shares the table's
 }
 
 // A byte of every stored weight, with checksums made good again.
 TEST_F(VerifyQuantized, FindsAByteInEveryWeight) {
-  for (const char* format : {"int4:16", "int8-dynamic"}) {
+  for (const char* format : {"int4:16", "int8", "int8:32", "int8-dynamic"}) {
     const fs::path out = quantize(format, "nearest", "int8:16");
     const Json manifest = read_json_file(out / "manifest.json");
     int flipped = 0;
