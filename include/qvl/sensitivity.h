@@ -15,8 +15,9 @@
 namespace qvl {
 
 // exact: every candidate is replayed to the model's output. fast: errors at the end of the unit's block times
-// a noise gain per block, which a few replays give. automatic: fast for all, exact for the worst and the
-// undecided.
+// a noise gain per block, which a few replays give; some units drawn by chance are measured besides, to check
+// that. automatic: fast for all, exact for the worst and for whatever may belong to them, until the head of
+// the ranking is settled.
 enum class Method { exact, fast, automatic };
 
 // What orders the units. kl and mse are measured at the output; the others are baselines to compare with,
@@ -122,6 +123,20 @@ struct Correlation {
   std::int64_t units = 0;
 };
 
+// How far the fast estimates of a run can be trusted, by units drawn by chance that were measured exactly.
+// Estimates are compared by what the ranking is by.
+struct EstimateTrust {
+  std::string format;
+  std::string direction;                  // "in", "out"
+  std::int64_t checked = 0;               // units drawn by chance
+  std::optional<double> spearman;         // over these; none where they are too few
+  double spearman_error = 0;              // half the width of its interval of one standard error
+  std::int64_t measured = 0;              // units measured exactly in all
+  std::int64_t top = 0;                   // so many units are the head of the ranking
+  std::optional<std::int64_t> top_found;  // of the head, as settled, so many are the estimate's, too
+  bool settled = false;  // Method::automatic: no unit that was not measured is likely in the head
+};
+
 // The whole model quantized in one format, against the unquantized one.
 struct WholeResult {
   std::string format;
@@ -160,11 +175,13 @@ struct SensitivityReport {
       settings;                         // formats, calibrate, units, method, …, versions
   Criterion criterion = Criterion::kl;  // that the ranking is by
   bool has_logits = false;
-  std::optional<double> exact_unquantized;  // exact answers of the unquantized model
-  std::vector<UnitResult> units;            // in the model's order
+  std::optional<double> exact_unquantized;   // exact answers of the unquantized model
+  std::optional<double> output_mean_square;  // of the unquantized model's output, over samples and elements
+  std::vector<UnitResult> units;             // in the model's order
   std::vector<WholeResult> whole;
   std::vector<Correlation> correlations;
-  std::optional<PlanFront> front;  // once `make_plan` has made one
+  std::vector<EstimateTrust> trust;  // of methods that estimate
+  std::optional<PlanFront> front;    // once `make_plan` has made one
 };
 
 // How long a stage of a run took, and whether it grows with the units (else with samples and formats only).

@@ -10,7 +10,9 @@
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/quantize_result.h"
+#include "core/json_text.h"
 #include "qvl/quantize.h"
+#include "sensitivity/run_context.h"
 
 namespace qvl::cli {
 namespace {
@@ -33,8 +35,22 @@ double parse_smooth(const std::string& text) {
   return value;
 }
 
+// The folder of a report stands for the model that was measured, and for its data.
+void take_measured(QuantizeOptions& options) {
+  const auto measured = measured_run(options.model);
+  if (!measured) return;
+  options.model = measured->model;
+  const bool is_static = options.plan.empty()
+                             ? options.format == "int8-static"
+                             : read_text_file(options.plan).find("int8-static") != std::string::npos;
+  if (!options.data.empty() || !is_static) return;
+  options.data = measured->data;
+  options.samples = options.samples > 0 ? options.samples : measured->samples;
+}
+
 void run(Arguments& arguments) {
   QuantizeOptions& options = arguments.options;
+  take_measured(options);
   options.smooth = parse_smooth(arguments.smooth);
   options.memory_bytes = arguments.memory.empty() ? 0 : parse_byte_size(arguments.memory, "--memory");
   options.cancel = &cancel_on_signal();
@@ -70,7 +86,11 @@ void add_quantize(CLI::App& app) {
   QuantizeOptions& options = arguments->options;
   CLI::App* command =
       app.add_subcommand("quantize", "Write a quantized twin of a model folder or an ONNX file");
-  command->add_option("MODEL", options.model, "Model folder, or any ONNX file")->required();
+  command
+      ->add_option(
+          "MODEL", options.model,
+          "Model folder, any ONNX file, or the report folder of `qvl sensitivity`: what was measured")
+      ->required();
   command->add_option("--plan", options.plan, "plan.json, by `qvl plan` or by hand");
   command->add_option(
       "--format", options.format,

@@ -38,10 +38,11 @@ void SensitivityArguments::add_to(CLI::App& command) {
   command.add_option("--samples", options_.samples, "Only the first so many samples (0: all)")
       ->check(CLI::NonNegativeNumber);
   command
-      .add_option(
-          "--method", method_,
-          "exact: every candidate is run to the output; fast: errors in its block times a fitted gain; auto: "
-          "fast for all, exact for the worst")
+      .add_option("--method", method_,
+                  "exact: every candidate is run to the output; fast: estimates from few runs, checked with "
+                  "some units "
+                  "drawn by chance; auto: fast for all, exact for the worst, until the head of the ranking "
+                  "is settled")
       ->capture_default_str();
   command
       .add_option("--direction", direction_, "in: only the unit is quantized; out: all but the unit; both")

@@ -10,6 +10,7 @@
 #include "cli/sensitivity_arguments.h"
 #include "cli/sensitivity_progress.h"
 #include "qvl/sensitivity.h"
+#include "sensitivity/report_verdict.h"
 
 namespace qvl::cli {
 namespace {
@@ -34,7 +35,20 @@ Shard parse_shard(const std::string& text) {
   return {index - 1, count};
 }
 
-void print_summary(const SensitivityRun& run, const std::filesystem::path& report, bool json) {
+// What the report says, with the paths that this command was given.
+void print_verdict(const SensitivityReport& report, const ReportPlaces& places) {
+  for (const WholeResult& whole : report.whole) {
+    if (const std::string words = verdict_words(report, whole); !words.empty())
+      std::cout << fmt::format("{}: {}\n", whole.format, words);
+  }
+  for (const EstimateTrust& trust : report.trust)
+    std::cout << fmt::format("{} {}: {}\n", trust.format, trust.direction, trust_words(trust));
+  for (const NextStep& step : next_steps(report, places))
+    std::cout << fmt::format("{}:\n  {}\n", step.what, step.command);
+}
+
+void print_summary(const SensitivityRun& run, const std::filesystem::path& report, const ReportPlaces& places,
+                   bool json) {
   if (json) {
     nlohmann::ordered_json out{
         {"report", report.string()}, {"complete", run.complete},    {"units", run.report.units.size()},
@@ -47,18 +61,27 @@ void print_summary(const SensitivityRun& run, const std::filesystem::path& repor
                                     {"spearman", c.spearman},
                                     {"units", c.units}});
     }
-    std::cout << out.dump(1) << "\n";
+    for (const WholeResult& whole : run.report.whole) {
+      if (const std::string words = verdict_words(run.report, whole); !words.empty())
+        out["verdict"][whole.format] = words;
+    }
+    for (const EstimateTrust& trust : run.report.trust)
+      out["trust"][trust.format][trust.direction] = trust_words(trust);
+    std::cout << out.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
     return;
   }
   std::cout << fmt::format(
       "{} units, {} numbers measured, {} found; {} passes in {:.1f} s, at most {} resident\n",
       run.report.units.size(), run.measured, run.reused, run.passes, run.seconds,
       human_bytes(run.peak_bytes));
-  for (const Correlation& c : run.report.correlations) {
+  // Of the method that measures everything; of the others the units that were measured are no fair draw.
+  for (const Correlation& c :
+       run.report.trust.empty() ? run.report.correlations : std::vector<Correlation>()) {
     std::cout << fmt::format("{} {} {}: rank correlation of fast and exact {:.3f} over {} units\n", c.format,
                              c.direction, c.measure, c.spearman, c.units);
   }
   if (run.complete) {
+    print_verdict(run.report, places);
     std::cout << (report / "report.html").string() << "\n";
   } else {
     std::cout << "a shard; when all are done: qvl sensitivity merge OUT SHARD...\n";
@@ -73,7 +96,9 @@ void measure(Arguments& arguments) {
   SensitivityBar bar(ProgressBar::on_terminal());
   if (!arguments.quiet) options.on_progress = [&bar](const SensitivityProgress& p) { bar.show(p); };
   const SensitivityRun run = measure_sensitivity(options);
-  print_summary(run, options.report, arguments.json);
+  print_summary(run, options.report,
+                ReportPlaces::of(options.report.string(), options.model.string(), options.data.string()),
+                arguments.json);
 }
 
 void add_merge(CLI::App& command, const std::shared_ptr<Arguments>& arguments) {
@@ -84,8 +109,9 @@ void add_merge(CLI::App& command, const std::shared_ptr<Arguments>& arguments) {
   merge->add_flag("--json", arguments->json, "What was done as one JSON object");
   merge->footer("Example:\n  qvl sensitivity merge report report/shard-*");
   merge->callback([arguments] {
+    const std::string merged = arguments->merged.string();
     print_summary(merge_sensitivity(arguments->shards, arguments->merged), arguments->merged,
-                  arguments->json);
+                  ReportPlaces::of(merged, merged, ""), arguments->json);
   });
 }
 

@@ -313,32 +313,6 @@ std::vector<std::vector<UnitEstimate>> estimate_units(const SensitivityReport& s
   return estimates;
 }
 
-std::vector<std::vector<bool>> exact_candidates(const RunSettings& settings,
-                                                const SensitivityReport& skeleton,
-                                                const std::vector<std::vector<UnitEstimate>>& estimates) {
-  const std::size_t units = skeleton.units.size();
-  std::vector<std::vector<bool>> chosen(
-      units, std::vector<bool>(settings.formats.size(), settings.method == Method::exact));
-  if (settings.method != Method::automatic || units == 0) return chosen;
-  for (std::size_t f = 0; f < settings.formats.size(); ++f) {
-    const auto measure = [&](std::size_t unit) {
-      const UnitEstimate& known = estimates[unit][f];
-      const std::optional<Estimate>& estimate = known.in ? known.in : known.out;
-      if (!estimate) return HUGE_VAL;  // nothing is known of it
-      // Of the errors that remain without the unit, small ones matter.
-      const double value =
-          settings.criterion == Criterion::kl && estimate->kl ? *estimate->kl : estimate->mse;
-      return known.in ? value : 1 / std::max(value, 1e-300);
-    };
-    std::vector<double> sorted;
-    for (std::size_t unit = 0; unit < units; ++unit) sorted.push_back(measure(unit));
-    std::ranges::sort(sorted, std::greater<>());
-    const double least = sorted[(units - 1) / 4];
-    for (std::size_t unit = 0; unit < units; ++unit) chosen[unit][f] = measure(unit) >= least / 2;
-  }
-  return chosen;
-}
-
 double spearman(const std::vector<double>& a, const std::vector<double>& b) {
   const std::vector<double> x = ranks_of(a);
   const std::vector<double> y = ranks_of(b);

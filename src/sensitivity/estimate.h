@@ -50,13 +50,6 @@ struct UnitEstimate {
                                                                     const RunSettings& settings,
                                                                     const MeasurementStore& store);
 
-// By unit and format, what the method measures to the output: all (exact), none (fast), or for
-// Method::automatic the quarter with the largest estimates and those whose estimate is at least half of the
-// least of these.
-[[nodiscard]] std::vector<std::vector<bool>> exact_candidates(
-    const RunSettings& settings, const SensitivityReport& skeleton,
-    const std::vector<std::vector<UnitEstimate>>& estimates);
-
 // Spearman's rank correlation, ties sharing their mean rank; 0 where one side is constant.
 [[nodiscard]] double spearman(const std::vector<double>& a, const std::vector<double>& b);
 

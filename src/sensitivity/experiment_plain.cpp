@@ -163,6 +163,9 @@ void Experiment::check_output(std::size_t sample, const HeldTensor& output) {
   if (only_learns() || store_.has(key)) return;
   const AnswerRows* answer = program_.has_logits ? &info.answer : nullptr;
   store_.put(key, output_sums(output.view, output.view, answer).numbers());
+  const LocalSums own = local_sums(output.view, output.view, {});
+  store_.put(keys_.of_plain(info.sha256, "output"),
+             std::vector<double>{own.plain, static_cast<double>(output.view.bytes.size() / sizeof(float))});
 }
 
 // So that the unquantized model need not go through the stages again.

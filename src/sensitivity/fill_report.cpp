@@ -8,6 +8,7 @@
 #include "qvl/error.h"
 #include "sensitivity/baselines.h"
 #include "sensitivity/estimate.h"
+#include "sensitivity/exact_choice.h"
 #include "sensitivity/front_setting.h"
 #include "sensitivity/metrics.h"
 #include "sensitivity/report_reader.h"
@@ -42,7 +43,7 @@ class Filler {
   MeasurementKeys keys_;
   SensitivityReport report_;
   std::vector<std::vector<UnitEstimate>> estimates_;
-  std::vector<std::vector<bool>> exact_;  // by unit and format
+  CandidateSet exact_;
 };
 
 std::vector<double> Filler::number(const MeasurementKey& key) const {
@@ -69,6 +70,15 @@ void Filler::add_plain() {
     report_.positions += static_cast<std::int64_t>(samples.back().kl.size());
   }
   report_.exact_unquantized = output_error(samples).exact;
+  double squares = 0;
+  double elements = 0;
+  for (const std::string& sample : settings_.samples) {
+    const auto own = store_.find(keys_.of_plain(sample, "output"));
+    if (!own) return;  // of a run before it was kept
+    squares += own->at(0);
+    elements += own->at(1);
+  }
+  if (elements > 0) report_.output_mean_square = squares / elements;
 }
 
 void Filler::add_whole() {
@@ -149,7 +159,9 @@ SensitivityReport Filler::fill() {
   if (measured) {
     add_whole();
     estimates_ = estimate_units(report_, settings_, store_);
-    exact_ = exact_candidates(settings_, report_, estimates_);
+    const ExactChoice choice = choose_exact(settings_, report_, estimates_, store_);
+    exact_ = choice.complete;
+    report_.trust = estimate_trust(settings_, report_, estimates_, choice, store_);
   }
   for (std::size_t unit = 0; unit < report_.units.size(); ++unit) {
     for (std::size_t f = 0; f < settings_.formats.size(); ++f) add_unit(unit, f);

@@ -8,6 +8,7 @@
 #include "qvl/sensitivity.h"
 #include "sensitivity/baselines.h"
 #include "sensitivity/estimate.h"
+#include "sensitivity/exact_choice.h"
 #include "sensitivity/fill_report.h"
 #include "sensitivity/report_files.h"
 #include "sensitivity/run_context.h"
@@ -61,8 +62,9 @@ const SensitivityOptions& Measurement::checked(const SensitivityOptions& options
 // Whether the store has all that the report needs.
 bool Measurement::is_done() const {
   try {
-    (void)fill_report(run_.settings, *run_.store, "");
-    return true;
+    const SensitivityReport report = fill_report(run_.settings, *run_.store, "");
+    return run_.options.method != Method::automatic ||
+           std::ranges::all_of(report.trust, &EstimateTrust::settled);
   } catch (const InputError&) {
     return false;
   }
@@ -112,15 +114,24 @@ void Measurement::measure() {
       return Wanted{true, planned(c, sample)};
     });
   }
-  if (run_.options.method == Method::fast) return;
-  const auto exact = exact_candidates(run_.settings, run_.skeleton,
-                                      automatic ? estimate_units(run_.skeleton, run_.settings, *run_.store)
-                                                : std::vector<std::vector<UnitEstimate>>{});
-  measure("replays to the output", [&](const Candidate& c, std::size_t sample) {
-    if (!c.unit || !is_own(*c.unit)) return Wanted{};
-    const bool asked = c.out ? run_.options.direction_out : run_.options.direction_in;
-    const bool all = exact[run_.row_of[*c.unit]][format_index(c.format)] && asked;
-    return Wanted{true, all || planned(c, sample)};
+  std::vector<std::vector<UnitEstimate>> estimates;
+  if (run_.options.method != Method::exact)
+    estimates = estimate_units(run_.skeleton, run_.settings, *run_.store);
+  const std::string stage = "replays to the output";
+  timed(stage, true, [&] {
+    for (;;) {
+      const ExactChoice choice = choose_exact(run_.settings, run_.skeleton, estimates, *run_.store);
+      const std::int64_t before = run_.experiment->measured();
+      const auto want = [&](const Candidate& c, std::size_t sample) {
+        if (!c.unit || !is_own(*c.unit)) return Wanted{};
+        const bool asked = c.out ? run_.options.direction_out : run_.options.direction_in;
+        const bool all = choice.wanted[run_.row_of[*c.unit]][format_index(c.format)] && asked;
+        return Wanted{true, all || planned(c, sample)};
+      };
+      run_.experiment->measure(want, stage);
+      // A shard cannot know what the numbers of the others will ask for.
+      if (choice.all_settled() || run_.experiment->measured() == before) return;
+    }
   });
 }
 

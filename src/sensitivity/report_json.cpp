@@ -11,6 +11,7 @@
 
 #include "sensitivity/report_files.h"
 #include "sensitivity/report_names.h"
+#include "sensitivity/report_verdict.h"
 
 namespace qvl {
 namespace {
@@ -116,6 +117,36 @@ OrderedJson correlation_json(const SensitivityReport& report, const std::vector<
   return json;
 }
 
+OrderedJson trust_json(const SensitivityReport& report) {
+  OrderedJson json = OrderedJson::object();
+  for (const EstimateTrust& trust : report.trust) {
+    OrderedJson top_found = nullptr;
+    if (trust.top_found) top_found = *trust.top_found;
+    json[trust.format][trust.direction] = {
+        {"words", trust_words(trust)},        {"checked", trust.checked},
+        {"spearman", number(trust.spearman)}, {"spearman_error", number(trust.spearman_error)},
+        {"measured", trust.measured},         {"top", trust.top},
+        {"top_found", std::move(top_found)},  {"settled", trust.settled}};
+  }
+  return json;
+}
+
+OrderedJson verdict_json(const SensitivityReport& report) {
+  OrderedJson json = OrderedJson::object();
+  for (const WholeResult& whole : report.whole) {
+    const std::string words = verdict_words(report, whole);
+    if (!words.empty()) json[whole.format] = words;
+  }
+  return json;
+}
+
+OrderedJson next_json(const SensitivityReport& report) {
+  OrderedJson json = OrderedJson::array();
+  for (const NextStep& step : next_steps(report, {}))
+    json.push_back({{"what", step.what}, {"command", step.command}});
+  return json;
+}
+
 OrderedJson front_json(const PlanFront& front) {
   OrderedJson points = OrderedJson::array();
   for (const PlanPoint& point : front.points) {
@@ -184,6 +215,7 @@ std::string report_json(const SensitivityReport& report) {
   append_line(out, "criterion", criterion_name(report.criterion));
   append_line(out, "has_logits", report.has_logits);
   append_line(out, "exact_unquantized", number(report.exact_unquantized));
+  append_line(out, "output_mean_square", number(report.output_mean_square));
   append_line(out, "formats", formats);
   out += ",\n\"units\": [";
   for (const UnitResult& unit : report.units) {
@@ -194,6 +226,9 @@ std::string report_json(const SensitivityReport& report) {
   append_line(out, "whole",
               order.object(report.whole, [](const WholeResult& w) { return output_json(w.all); }));
   append_line(out, "correlation", correlation_json(report, formats));
+  append_line(out, "trust", trust_json(report));
+  append_line(out, "verdict", verdict_json(report));
+  append_line(out, "next", next_json(report));
   // Left out where there is none: reports keep the bytes that they had before there were plans.
   if (report.front) append_line(out, "front", front_json(*report.front));
   return out + "\n}\n";

@@ -9,6 +9,7 @@
 #include "sensitivity/report_files.h"
 #include "sensitivity/report_names.h"
 #include "sensitivity/report_ranking.h"
+#include "sensitivity/report_verdict.h"
 
 namespace qvl {
 namespace {
@@ -84,33 +85,86 @@ std::string summary(const SensitivityReport& report) {
 
 std::string whole_table(const SensitivityReport& report) {
   if (report.whole.empty()) return "";
-  std::string text =
-      "\n## The whole model quantized\n\n"
-      "| format | KL ± standard error | KL, median | KL, 99% | MSE | same top-1 | exact answers |\n"
-      "|---|--:|--:|--:|--:|--:|--:|\n";
+  std::string text = "\n## The whole model quantized\n\n";
+  text += report.has_logits ? "| format | verdict | KL ± standard error | KL, median | KL, 99% | MSE | same "
+                              "top-1 | exact answers |\n"
+                              "|---|---|--:|--:|--:|--:|--:|--:|\n"
+                            : "| format | verdict | MSE |\n|---|---|--:|\n";
   for (const WholeResult& whole : report.whole) {
     const OutputError error = whole.all.value_or(no_output());
-    text += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", code(whole.format), kl_text(error),
-                        number(error.kl_median), number(error.kl_p99), number(error.mse), percent(error.top1),
-                        percent(error.exact));
+    text += fmt::format("| {} | {} |", code(whole.format), verdict_words(report, whole));
+    if (report.has_logits) {
+      text += fmt::format(" {} | {} | {} | {} | {} | {} |\n", kl_text(error), number(error.kl_median),
+                          number(error.kl_p99), number(error.mse), percent(error.top1), percent(error.exact));
+    } else {
+      text += fmt::format(" {} |\n", number(error.mse));
+    }
   }
   return text;
 }
 
-std::string ranking_row(std::size_t rank, const RankedUnit& ranked, RankingDirection direction) {
+// Commands that are right in the report's own folder.
+std::string next_section(const SensitivityReport& report) {
+  const std::vector<NextStep> steps = next_steps(report, {});
+  if (steps.empty()) return "";
+  std::string text = "\n## What next\n\nIn the folder of this report:\n\n```sh\n";
+  for (const NextStep& step : steps) text += fmt::format("# {}\n{}\n", step.what, step.command);
+  return text + "```\n";
+}
+
+std::string trust_section(const SensitivityReport& report) {
+  std::string text;
+  for (const EstimateTrust& trust : report.trust) {
+    text += fmt::format("- {}, {}: {}.\n", code(trust.format),
+                        trust.direction == "in" ? "only this unit" : "all but this unit", trust_words(trust));
+  }
+  return text.empty() ? "" : "\n## How far the estimates can be trusted\n\n" + text;
+}
+
+bool by_score(const SensitivityReport& report) {
+  return report.criterion != Criterion::kl && report.criterion != Criterion::mse;
+}
+
+// Columns that the report has numbers for.
+std::string ranking_head(const SensitivityReport& report) {
+  std::string names = "| rank | unit | op | shape |";
+  std::string line = "|--:|---|---|--:|";
+  const auto column = [&](bool there, const char* name) {
+    if (!there) return;
+    names += fmt::format(" {} |", name);
+    line += "--:|";
+  };
+  const bool logits = report.has_logits && !by_score(report);
+  column(logits, "KL ± standard error");
+  column(!by_score(report), "MSE");
+  column(logits, "same top-1");
+  column(!by_score(report), "SQNR, dB");
+  column(!by_score(report), "relative error");
+  column(by_score(report), "score");
+  return names + " method |\n" + line + "---|\n";
+}
+
+std::string ranking_row(const SensitivityReport& report, std::size_t rank, const RankedUnit& ranked,
+                        RankingDirection direction) {
   const UnitResult& unit = *ranked.unit;
   const FormatResult& result = *ranked.result;
   const OutputError error =
       (direction == RankingDirection::in ? result.in : result.out).value_or(no_output());
   const LocalError local = result.local.value_or(no_local());
-  return fmt::format("| {} | {} | {} | {} x {} | {} | {} | {} | {} | {} | {} | {} |\n", rank, code(unit.name),
-                     code(unit.op), unit.depth, unit.rows, kl_text(error), number(error.mse),
-                     percent(error.top1), number(local.sqnr_db), number(local.relative_error),
-                     number(result.score), result.method);
-}
-
-bool by_score(const SensitivityReport& report) {
-  return report.criterion != Criterion::kl && report.criterion != Criterion::mse;
+  std::string row =
+      fmt::format("| {} | {} | {} | {} x {} |", rank, code(unit.name), code(unit.op), unit.depth, unit.rows);
+  const auto cell = [&](const std::string& text) { row += fmt::format(" {} |", text); };
+  if (by_score(report)) {
+    cell(number(result.score));
+  } else {
+    if (report.has_logits) cell(kl_text(error));
+    cell(number(error.mse));
+    if (report.has_logits) cell(percent(error.top1));
+    cell(number(local.sqnr_db));
+    cell(number(local.relative_error));
+  }
+  cell(result.method);
+  return row + "\n";
 }
 
 std::string ranking(const SensitivityReport& report, const std::string& format, RankingDirection direction) {
@@ -121,13 +175,10 @@ std::string ranking(const SensitivityReport& report, const std::string& format, 
       direction == RankingDirection::in ? "only this unit quantized" : "all but this unit quantized";
   if (by_score(report)) what = fmt::format("by {}", criterion_name(report.criterion));
   std::string text = fmt::format(
-      "\n## Most sensitive: {}, {}\n\n{} of {} units{}.\n\n"
-      "| rank | unit | op | shape | KL ± standard error | MSE | same top-1 | SQNR, dB | relative error | "
-      "score "
-      "| method |\n|--:|---|---|--:|--:|--:|--:|--:|--:|--:|---|\n",
-      code(format), what, shown, ranked.size(),
+      "\n## Most sensitive: {}, {}\n\n{} of {} units{}.\n\n", code(format), what, shown, ranked.size(),
       direction == RankingDirection::in ? "" : ", the smallest error that remains first");
-  for (std::size_t i = 0; i < shown; ++i) text += ranking_row(i + 1, ranked[i], direction);
+  text += ranking_head(report);
+  for (std::size_t i = 0; i < shown; ++i) text += ranking_row(report, i + 1, ranked[i], direction);
   return text;
 }
 
@@ -198,8 +249,8 @@ std::string settings_table(const SensitivityReport& report) {
 }  // namespace
 
 std::string report_markdown(const SensitivityReport& report) {
-  return summary(report) + whole_table(report) + front_table(report) + rankings(report) +
-         correlation_table(report) + settings_table(report);
+  return summary(report) + whole_table(report) + next_section(report) + front_table(report) +
+         trust_section(report) + rankings(report) + correlation_table(report) + settings_table(report);
 }
 
 }  // namespace qvl

@@ -249,6 +249,24 @@ void read_correlations(const Fields& directions, const std::string& format,
   }
 }
 
+void read_trust(const Fields& directions, const std::string& format, std::vector<EstimateTrust>& trusts) {
+  for (const char* direction : {"in", "out"}) {
+    const std::optional<Fields> fields = directions.optional_object(direction);
+    if (!fields) continue;
+    EstimateTrust trust;
+    trust.format = format;
+    trust.direction = direction;
+    trust.checked = fields->count("checked");
+    trust.spearman = fields->optional_number("spearman");
+    trust.spearman_error = fields->number("spearman_error");
+    trust.measured = fields->count("measured");
+    trust.top = fields->count("top");
+    if (fields->find("top_found") != nullptr) trust.top_found = fields->count("top_found");
+    trust.settled = fields->flag("settled");
+    trusts.push_back(std::move(trust));
+  }
+}
+
 PlanPoint read_point(const Fields& fields, const char* error) {
   return {static_cast<std::uint64_t>(fields.count("bytes")), fields.number("bits"), fields.number(error)};
 }
@@ -313,6 +331,7 @@ SensitivityReport read_top(const Fields& top, std::string_view json) {
   report.criterion = *criterion;
   report.has_logits = top.flag("has_logits");
   report.exact_unquantized = top.optional_number("exact_unquantized");
+  report.output_mean_square = top.optional_number("output_mean_square");
   return report;
 }
 
@@ -333,6 +352,11 @@ SensitivityReport parse_report(std::string_view text, std::string_view source) {
                [&](const std::string& format, const std::optional<Fields>& fields) {
                  if (fields) read_correlations(*fields, format, report.correlations);
                });
+  if (const std::optional<Fields> trust = top.optional_object("trust")) {
+    formats.each(*trust, [&](const std::string& format, const std::optional<Fields>& fields) {
+      if (fields) read_trust(*fields, format, report.trust);
+    });
+  }
   if (const std::optional<Fields> front = top.optional_object("front")) {
     report.front = read_front(*front, source);
   }

@@ -149,6 +149,14 @@ void copy_origin(const MeasurementStore& from, MeasurementStore& to) {
   if (const auto text = from.setting(kOriginName)) to.set_setting(kOriginName, *text);
 }
 
+std::optional<SensitivityOptions> measured_run(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::is_regular_file(store_of(folder), error)) return std::nullopt;
+  const MeasuredModel model = MeasurementStore::model_of(store_of(folder));
+  const MeasurementStore store(store_of(folder), model.sha256, model.name);
+  return origin_in(store, folder);
+}
+
 SensitivityOptions origin_in(const MeasurementStore& store, const fs::path& report) {
   const std::string place = store_of(report).string();
   const auto text = store.setting(kOriginName);

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,5 +58,8 @@ void copy_origin(const MeasurementStore& from, MeasurementStore& to);
 // they were kept).
 [[nodiscard]] SensitivityOptions origin_in(const MeasurementStore& store,
                                            const std::filesystem::path& report);
+
+// The same of a folder that holds a run; nothing where it holds none.
+[[nodiscard]] std::optional<SensitivityOptions> measured_run(const std::filesystem::path& folder);
 
 }  // namespace qvl

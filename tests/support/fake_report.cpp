@@ -207,6 +207,17 @@ SensitivityReport report_of(const Sizes& sizes, const std::vector<std::string>& 
       for (const char* name : {"kl", "mse"})
         report.correlations.push_back(
             {format, direction, name, 0.95 + 0.04 * chance(format + direction + name), exact});
+      EstimateTrust trust;
+      trust.format = format;
+      trust.direction = direction;
+      trust.checked = 12;
+      trust.spearman = 0.9375;
+      trust.spearman_error = 0.0625;
+      trust.measured = exact;
+      trust.top = 5;
+      trust.top_found = 4;
+      trust.settled = true;
+      report.trust.push_back(std::move(trust));
     }
   }
   return report;
@@ -229,6 +240,10 @@ SensitivityReport fake_plain_report() {
   report.criterion = Criterion::mse;
   report.positions = 0;
   report.exact_unquantized.reset();
+  report.output_mean_square = 25;
+  for (auto& [key, value] : report.settings) {
+    if (key == "criterion") value = "mse";
+  }
   for (UnitResult& u : report.units) {
     u.part = "classifier.onnx";
     u.op = "Conv";
@@ -243,6 +258,45 @@ SensitivityReport fake_plain_report() {
   for (WholeResult& whole : report.whole) whole.all = without_logits(*whole.all);
   std::erase_if(report.correlations,
                 [](const Correlation& c) { return c.direction == "out" || c.measure == "kl"; });
+  std::erase_if(report.trust, [](const EstimateTrust& t) { return t.direction == "out"; });
+  return report;
+}
+
+SensitivityReport fake_resnet_report() {
+  SensitivityReport report =
+      report_of({1, 1, 16, 24, 32, 64, 8, 300}, {"int8", "int8-dynamic"}, "resnet.onnx");
+  report.has_logits = false;
+  report.criterion = Criterion::mse;
+  report.exact_unquantized.reset();
+  report.output_mean_square = 4;
+  const UnitResult pattern = report.units.front();
+  report.units.clear();
+  const auto add = [&](const std::string& layer, const std::string& kind) {
+    UnitResult u = unit("resnet.onnx", layer, kind, static_cast<std::int64_t>(report.units.size()), 576, 64);
+    u.name = (layer == "resnet.onnx" ? "/" : layer + "/") + kind + "/Conv";
+    u.op = "Conv";
+    u.formats = pattern.formats;
+    for (FormatResult& result : u.formats) {
+      for (auto* side : {&result.in, &result.out}) {
+        side->emplace(without_logits(**side));
+        (*side)->mse *= factor(u.name + result.format, 1.5);
+      }
+      result.local->picture_relative_error.reset();
+      result.local->text_relative_error.reset();
+    }
+    report.units.push_back(std::move(u));
+  };
+  add("resnet.onnx", "conv1");
+  for (const std::string stage : {"1", "2", "3", "4"}) {
+    for (const std::string block : {"0", "1"}) {
+      for (const char* kind : {"conv1", "conv2"}) add("/stage" + stage + "/block." + block, kind);
+    }
+    if (stage != "1") add("/stage" + stage + "/block.0", "downsample/downsample.0");
+  }
+  add("resnet.onnx", "fc");
+  for (WholeResult& whole : report.whole) whole.all = without_logits(*whole.all);
+  report.correlations.clear();
+  report.trust.clear();
   return report;
 }
 

@@ -12,6 +12,8 @@ SensitivityReport fake_tiny_report();
 SensitivityReport fake_3b_report();
 // One file with convolutions that gives no logits: MSE only, one direction, no kinds of token.
 SensitivityReport fake_plain_report();
+// A ResNet of four stages with two blocks each, without logits, in two formats and both directions.
+SensitivityReport fake_resnet_report();
 // The tiny report with names that try to break out of where they are written.
 SensitivityReport fake_hostile_report();
 

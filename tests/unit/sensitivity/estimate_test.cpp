@@ -184,50 +184,5 @@ TEST_F(EstimateTest, GainsBetweenReplaysAreInterpolated) {
   EXPECT_DOUBLE_EQ(estimates[50][0].out->mse, 1000 * (1 - 2000 / total));
 }
 
-// Estimates of 8 units, in one format.
-std::vector<std::vector<UnitEstimate>> estimates_of(const std::vector<std::optional<Estimate>>& in) {
-  std::vector<std::vector<UnitEstimate>> estimates;
-  for (const auto& one : in) estimates.push_back({UnitEstimate{one, std::nullopt}});
-  return estimates;
-}
-
-std::vector<int> exact_of(const Plan& plan, const std::vector<std::vector<UnitEstimate>>& estimates) {
-  std::vector<int> chosen;
-  for (const auto& unit : exact_candidates(plan.settings, plan.skeleton, estimates))
-    chosen.push_back(unit[0]);
-  return chosen;
-}
-
-TEST(ExactCandidates, FollowTheMethod) {
-  Plan plan({{"m", 8}}, 1, {"int8"});
-  // By KL 8 .. 1, by MSE the other way round.
-  std::vector<std::optional<Estimate>> in;
-  for (int i = 0; i < 8; ++i) in.push_back(Estimate{1.0 + i, 8.0 - i});
-  const auto estimates = estimates_of(in);
-  plan.settings.method = Method::exact;
-  EXPECT_EQ(exact_of(plan, estimates), (std::vector<int>{1, 1, 1, 1, 1, 1, 1, 1}));
-  EXPECT_EQ(exact_of(plan, {}), (std::vector<int>{1, 1, 1, 1, 1, 1, 1, 1}));
-  plan.settings.method = Method::fast;
-  EXPECT_EQ(exact_of(plan, estimates), (std::vector<int>{0, 0, 0, 0, 0, 0, 0, 0}));
-  // The quarter with the most: 8 and 7; and whoever has half of 7.
-  plan.settings.method = Method::automatic;
-  plan.settings.criterion = Criterion::kl;
-  EXPECT_EQ(exact_of(plan, estimates), (std::vector<int>{1, 1, 1, 1, 1, 0, 0, 0}));
-  plan.settings.criterion = Criterion::mse;
-  EXPECT_EQ(exact_of(plan, estimates), (std::vector<int>{0, 0, 0, 1, 1, 1, 1, 1}));
-}
-
-TEST(ExactCandidates, WhatIsNotKnownIsMeasured) {
-  Plan plan({{"m", 8}}, 1, {"int8"});
-  plan.settings.method = Method::automatic;
-  plan.settings.criterion = Criterion::mse;
-  std::vector<std::optional<Estimate>> in(8, Estimate{1, std::nullopt});
-  in[0] = in[5] = std::nullopt;
-  in[1]->mse = 10;
-  EXPECT_EQ(exact_of(plan, estimates_of(in)), (std::vector<int>{1, 0, 0, 0, 0, 1, 0, 0}));
-  in[5] = Estimate{6, std::nullopt};
-  EXPECT_EQ(exact_of(plan, estimates_of(in)), (std::vector<int>{1, 1, 0, 0, 0, 1, 0, 0}));
-}
-
 }  // namespace
 }  // namespace qvl

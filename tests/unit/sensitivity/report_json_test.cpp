@@ -22,9 +22,10 @@ using Keys = std::vector<std::string>;
 
 TEST(ReportJson, HasTheKeysOfTheDocumentInTheirOrder) {
   const OrderedJson json = OrderedJson::parse(report_json(test::fake_tiny_report()));
-  EXPECT_EQ(keys(json), (Keys{"model", "model_sha256", "data", "data_sha256", "samples", "positions",
-                              "settings", "criterion", "has_logits", "exact_unquantized", "formats", "units",
-                              "whole", "correlation"}));
+  EXPECT_EQ(keys(json),
+            (Keys{"model", "model_sha256", "data", "data_sha256", "samples", "positions", "settings",
+                  "criterion", "has_logits", "exact_unquantized", "output_mean_square", "formats", "units",
+                  "whole", "correlation", "trust", "verdict", "next"}));
   const OrderedJson& unit = json["units"][1];
   EXPECT_EQ(keys(unit), (Keys{"name", "op", "weight", "shape", "parameters", "part", "block", "layer", "kind",
                               "formats"}));
@@ -40,6 +41,10 @@ TEST(ReportJson, HasTheKeysOfTheDocumentInTheirOrder) {
   EXPECT_EQ(keys(result["fast_in"]), (Keys{"mse", "kl"}));
   EXPECT_EQ(keys(json["whole"]["int4:32"]), output);
   EXPECT_EQ(keys(json["correlation"]["int8"]["out"]["mse"]), (Keys{"spearman", "units"}));
+  EXPECT_EQ(keys(json["trust"]["int4:32"]["in"]), (Keys{"words", "checked", "spearman", "spearman_error",
+                                                        "measured", "top", "top_found", "settled"}));
+  EXPECT_EQ(keys(json["verdict"]), (Keys{"int8", "int4:32"}));
+  EXPECT_EQ(keys(json["next"][0]), (Keys{"what", "command"}));
 }
 
 TEST(ReportJson, HoldsTheNumbersOfTheReport) {

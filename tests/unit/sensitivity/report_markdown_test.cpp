@@ -50,6 +50,39 @@ TEST(ReportMarkdown, TellsWholeModelCorrelationAndProvenance) {
   EXPECT_NE(text.find("| `calibrate` | `minmax` |"), std::string::npos);
 }
 
+TEST(ReportMarkdown, SaysHowEachFormatDidAndWhatToDoNext) {
+  SensitivityReport report = test::fake_tiny_report();
+  report.whole[0].all->exact = 59.0 / 64;
+  report.whole[0].all->kl = 2.04e-4;
+  report.whole[1].all->exact = 50.0 / 64;
+  const std::string text = report_markdown(report);
+  const auto whole = section(text, "## The whole model quantized");
+  EXPECT_TRUE(whole[4].starts_with("| `int8` | no answer lost, KL 2e-4 | 0.000204 ±")) << whole[4];
+  EXPECT_TRUE(whole[5].starts_with("| `int4:32` | 9 of 59 right answers lost, KL 0.94 |")) << whole[5];
+  EXPECT_NE(text.find("## What next\n\nIn the folder of this report:\n\n```sh\n"
+                      "# all units in int8: no answer lost, KL 2e-4\n"
+                      "qvl quantize . --format int8 --out quantized-int8\n"
+                      "# the smallest mixture with no more KL than int8\n"
+                      "qvl plan . --budget kl=2.1e-4 --out plan.json\n"
+                      "# and write it\n"
+                      "qvl quantize . --plan plan.json --out quantized-plan\n```\n"),
+            std::string::npos);
+  EXPECT_NE(
+      text.find("- `int8`, only this unit: the estimate ranks this model well (Spearman 0.94 ± 0.06 on 12 "
+                "units drawn by chance; 4 of the 5 most sensitive units are among its first 5); "),
+      std::string::npos);
+}
+
+TEST(ReportMarkdown, WithoutLogitsThereAreNoWordsOfThem) {
+  SensitivityReport report = test::fake_plain_report();
+  report.whole[0].all->mse = 0.01;
+  const std::string text = report_markdown(report);
+  for (const char* word : {"KL", "kl", "top-1", "token", "answer"})
+    EXPECT_EQ(text.find(word), std::string::npos) << word;
+  EXPECT_EQ(section(text, "## The whole model quantized")[4],
+            "| `int8` | MSE 0.010, 2.0% of the output | 0.01 |");
+}
+
 TEST(ReportMarkdown, TellsThePlansAndTheEndsOfTheCurve) {
   SensitivityReport report;
   report.has_logits = true;
