@@ -7,6 +7,7 @@ const DARK = ["#23202f", "#452159", "#762a68", "#ab3c61", "#d8614b", "#f09549", 
 const CELL_HEIGHT = 24;
 const LETTER = 6.6; // width, nearly
 const WIDTH = 1180;
+const COLUMN_LETTERS = 24; // of a turned label
 
 function mix(scale, share) {
   const place = Math.min(Math.max(share, 0), 1) * (scale.length - 1);
@@ -19,23 +20,26 @@ function mix(scale, share) {
   return `rgb(${mixed.join(" ")})`;
 }
 
-// Up to the worst unit. At the other end 2% are left out, so that a unit that does nothing does not take the
-// whole scale.
-function heatScale() {
-  const values = report.units
-    .map(measureOf)
+// One for all maps that are shown. Up to the worst unit; at the other end 2% are left out, so that a unit that
+// does nothing does not take the whole scale. Where both directions are shown it is one of numbers: darker is
+// larger.
+function heatScale(shown) {
+  const values = shown
+    .flatMap((view) => withView(view, () => report.units.map(measureOf)))
     .filter((value) => isNumber(value) && value > 0)
     .sort((a, b) => a - b);
-  if (values.length === 0) return { low: 1, high: 10, share: () => 0 };
-  const left = Math.floor(0.02 * values.length);
-  const low = values[smallestFirst() ? 0 : left];
-  const high = values[values.length - 1 - (smallestFirst() ? left : 0)];
+  const turned = !byScore && shown.every(({ direction }) => direction === "out");
+  const mixed = !byScore && !turned && shown.some(({ direction }) => direction === "out");
+  if (values.length === 0) return { low: 1, high: 10, turned, mixed, share: () => 0 };
+  const left = mixed ? 0 : Math.floor(0.02 * values.length);
+  const low = values[turned ? 0 : left];
+  const high = values[values.length - 1 - (turned ? left : 0)];
   const span = Math.log(high / low) || 1;
   const share = (value) => {
     const place = value > 0 ? Math.min(Math.max(Math.log(value / low) / span, 0), 1) : 0;
-    return smallestFirst() ? 1 - place : place;
+    return turned ? 1 - place : place;
   };
-  return { low, high, share };
+  return { low, high, turned, mixed, share };
 }
 
 // Powers of ten; 1, 2 and 5 where there are fewer than two of those; else the ends.
@@ -59,7 +63,7 @@ const tickText = (tick) =>
 
 function renderLegend(scale) {
   const stops = (colors) => {
-    const ordered = smallestFirst() ? [...colors].reverse() : colors;
+    const ordered = scale.turned ? [...colors].reverse() : colors;
     return `linear-gradient(to right, ${ordered.join(", ")})`;
   };
   const ticks = make("ol");
@@ -76,7 +80,15 @@ function renderLegend(scale) {
       make("div", { style: { "--light": stops(LIGHT), "--dark": stops(DARK) } }),
       ticks,
     ),
-    make("span", {}, smallestFirst() ? "the smaller, the more sensitive" : "the larger, the more sensitive"),
+    make(
+      "span",
+      {},
+      scale.mixed
+        ? "only this unit: the larger, the more sensitive; all but this unit: the smaller"
+        : scale.turned
+          ? "the smaller, the more sensitive"
+          : "the larger, the more sensitive",
+    ),
   );
 }
 
@@ -110,11 +122,16 @@ function layOut(units) {
   return { columns, rows, cells, alone };
 }
 
-// "3" for "/model/layers.3" where all layers are called so, else the last word of each.
+// "3" for "/model/layers.3" where all layers are called so, else as many words from the end as tell all of them
+// apart: "layer1.0", "stage2/block.1".
 function columnLabels(columns) {
   const stems = new Set(columns.map((layer) => layer.replace(/\d+$/, "")));
   if (stems.size === 1) return columns.map((layer) => /\d+$/.exec(layer)?.[0] ?? layer);
-  return columns.map((layer) => layer.split("/").pop());
+  const words = columns.map((layer) => layer.split("/").filter(Boolean));
+  for (let count = 1; ; count += 1) {
+    const labels = words.map((list, index) => list.slice(-count).join("/") || columns[index]);
+    if (new Set(labels).size === labels.length || words.every(({ length }) => length <= count)) return labels;
+  }
 }
 
 const shortened = (text, length) => (text.length <= length ? text : `…${text.slice(1 - length)}`);
@@ -129,18 +146,18 @@ const rowLabelWidth = ({ rows }) => (rows.length === 0 ? 0 : widest(rows, 22) + 
 const aloneLabelWidth = ({ alone }) => widest(alone.map(aloneLabel), 26);
 
 // Of one width in all panels, as wide as the page has room for.
-function cellWidth(layouts) {
+function cellWidth(layouts, width) {
   const widths = layouts
     .filter(({ columns }) => columns.length > 0)
     .map((layout) => {
       const room =
-        WIDTH - rowLabelWidth(layout) - (layout.alone.length > 0 ? aloneLabelWidth(layout) + 36 : 0);
+        width - rowLabelWidth(layout) - (layout.alone.length > 0 ? aloneLabelWidth(layout) + 36 : 0);
       return room / (layout.columns.length + (layout.alone.length > 0 ? 1 : 0));
     });
   return Math.max(12, Math.floor(Math.min(30, ...widths)));
 }
 
-function heatCell(unit, scale, x, y, width) {
+function heatCell(view, unit, scale, x, y, width) {
   const value = measureOf(unit);
   const attributes = { x, y, width: width - 2, height: CELL_HEIGHT - 2, rx: 2, class: "cell" };
   if (isNumber(value)) {
@@ -154,20 +171,23 @@ function heatCell(unit, scale, x, y, width) {
     element,
     x: x / width,
     y: y / CELL_HEIGHT,
-    tip: () => unitTip(unit, rankOf.get(unit)),
+    tip: () => withView(view, () => unitTip(unit, rankOf.get(unit))),
     choose: () => findUnit(unit),
   };
 }
 
 // One panel. Returns the drawing and its marks.
-function heatPanel(layout, scale, width) {
+function heatPanel(view, layout, scale, width) {
   const { columns, rows, cells, alone } = layout;
   const labels = columnLabels(columns);
   const turned = labels.some((label) => label.length > 3);
   const left = rowLabelWidth(layout);
-  const top = columns.length === 0 ? 4 : turned ? 80 : 18;
+  const longest = Math.min(COLUMN_LETTERS, Math.max(0, ...labels.map(({ length }) => length)));
+  const top = columns.length === 0 ? 4 : turned ? 14 + Math.ceil(longest * LETTER * 0.87) : 18;
+  // The last turned labels lean out to the right.
+  const lean = turned ? longest * LETTER * 0.5 : 0;
   const marks = cells.map(([unit, column, row]) =>
-    heatCell(unit, scale, left + column * width, top + row * CELL_HEIGHT, width),
+    heatCell(view, unit, scale, left + column * width, top + row * CELL_HEIGHT, width),
   );
   const texts = rows.map((kind, row) =>
     draw("text", { x: left - 8, y: top + row * CELL_HEIGHT + 15, "text-anchor": "end" }, shortened(kind, 22)),
@@ -178,20 +198,23 @@ function heatPanel(layout, scale, width) {
     const x = left + (column + 0.5) * width - 1;
     texts.push(
       turned
-        ? draw("text", { transform: `translate(${x + 4} ${top - 6}) rotate(-60)` }, shortened(label, 14))
+        ? draw("text", { transform: `translate(${x + 4} ${top - 6}) rotate(-60)` }, shortened(label, COLUMN_LETTERS))
         : draw("text", { x, y: top - 6, "text-anchor": "middle" }, label),
     );
   });
   const perColumn = Math.max(rows.length, 6);
   const aloneWidth = aloneLabelWidth(layout) + width + 16;
-  const aloneLeft = left + columns.length * width + (columns.length > 0 ? 20 : 0);
+  const aloneLeft = left + columns.length * width + (columns.length > 0 ? 20 : 0) + (alone.length > 0 ? lean : 0);
   alone.forEach((unit, index) => {
     const x = aloneLeft + Math.floor(index / perColumn) * aloneWidth;
     const y = top + (index % perColumn) * CELL_HEIGHT;
-    marks.push(heatCell(unit, scale, x, y, width));
+    marks.push(heatCell(view, unit, scale, x, y, width));
     texts.push(draw("text", { x: x + width + 4, y: y + 15 }, shortened(aloneLabel(unit), 26)));
   });
-  const total = aloneLeft + Math.ceil(alone.length / perColumn) * aloneWidth;
+  const total = Math.max(
+    aloneLeft + Math.ceil(alone.length / perColumn) * aloneWidth,
+    left + columns.length * width + lean,
+  );
   const height = top + Math.max(rows.length, Math.min(alone.length, perColumn)) * CELL_HEIGHT;
   return [
     draw(
@@ -204,17 +227,13 @@ function heatPanel(layout, scale, width) {
   ];
 }
 
-function renderHeatMap() {
-  byId("heat-section").hidden = report.units.length === 0;
-  const scale = heatScale();
-  renderLegend(scale);
-  const layouts = parts.map((part) => layOut(report.units.filter((unit) => unit.part === part)));
-  const width = cellWidth(layouts);
+// One view of all parts of the model.
+function heatColumn(view, scale, layouts, width, named) {
   const panels = parts.map((part, index) => {
-    const [svg, marks] = heatPanel(layouts[index], scale, width);
+    const [svg, marks] = withView(view, () => heatPanel(view, layouts[index], scale, width));
     svg.setAttribute(
       "aria-label",
-      `${part}: ${measureLabel} of ${marks.length} units; the arrow keys go from unit to unit`,
+      `${part}, ${view.label}: ${measureLabel} of ${marks.length} units; the arrow keys go from unit to unit`,
     );
     makeLively(svg, marks);
     return make(
@@ -224,5 +243,36 @@ function renderHeatMap() {
       make("div", { class: "scroll" }, svg),
     );
   });
-  byId("heat-map").replaceChildren(...panels);
+  return make("div", { class: "view" }, named ? make("p", { class: "view-name" }, view.label) : null, ...panels);
+}
+
+function renderHeatMap() {
+  byId("heat-section").hidden = report.units.length === 0;
+  const first = views.find(
+    ({ format, direction }) => format === state.format && direction === state.direction,
+  ) ?? { ...state, label: "" };
+  const second = views.find(({ label }) => label === state.beside);
+  const shown = [{ ...first, ranks: rankOf }];
+  if (second && second !== first) shown.push({ ...second, ranks: withView(second, ranks) });
+  const scale = heatScale(shown);
+  renderLegend(scale);
+  const layouts = parts.map((part) => layOut(report.units.filter((unit) => unit.part === part)));
+  const width = cellWidth(layouts, shown.length > 1 ? WIDTH / 2 - 16 : WIDTH);
+  byId("heat-map").className = shown.length > 1 ? "two" : "";
+  byId("heat-map").replaceChildren(
+    ...shown.map((view) => heatColumn(view, scale, layouts, width, shown.length > 1)),
+  );
+}
+
+// A second map, of another format or direction, on the same scale.
+function offerMapsBeside() {
+  byId("beside-label").hidden = views.length < 2;
+  byId("beside").append(
+    make("option", { value: "" }, "nothing"),
+    ...views.map(({ label }) => make("option", { value: label }, label)),
+  );
+  byId("beside").addEventListener("change", (event) => {
+    state.beside = event.target.value;
+    renderHeatMap();
+  });
 }

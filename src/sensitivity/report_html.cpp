@@ -42,6 +42,13 @@ std::string script_data(std::string_view json) {
   return escaped;
 }
 
+// Of what only reports with logits have.
+constexpr std::string_view kWordsOfLogits =
+    "      <dt>KL</dt><dd>Kullback-Leibler divergence of the next token's distribution, unquantized against "
+    "quantized, in nats;\n"
+    "        mean over all positions that predict an answer, with the standard error of the mean.</dd>\n"
+    "      <dt>Top-1</dt><dd>Share of those positions with the same most likely token.</dd>";
+
 std::string script() {
   std::string text;
   for (std::size_t i = 0; !report_page_script(i).empty(); ++i) text += report_page_script(i);
@@ -78,6 +85,7 @@ std::string report_html(const SensitivityReport& report) {
   page.fill("[[title]]", title);
   page.fill("[[style]]", report_page_style());
   page.fill("[[title]]", title);
+  page.fill("[[words]]", report.has_logits ? kWordsOfLogits : "");
   page.fill("[[report]]", script_data(report_json(report)));
   page.fill("[[script]]", script());
   return std::move(page).whole();

@@ -15,6 +15,7 @@ const state = {
   sort: "rank",
   descending: false,
   filter: "",
+  beside: null,
   all: false,
   found: null,
 };
@@ -68,6 +69,25 @@ function measureOf(unit) {
 function shownText() {
   const direction = directions.find(({ key }) => key === state.direction);
   return direction ? `${state.format}, ${direction.label} quantized` : state.format;
+}
+
+// What can be looked at: every format in every direction that was measured.
+const views = (directions.length > 0 ? directions : [{ key: state.direction, label: "" }]).flatMap(({ key, label }) =>
+  report.formats.map((format) => ({ format, direction: key, label: label === "" ? format : `${format}, ${label}` })),
+);
+
+// What `work` gives while another format and direction are chosen.
+function withView(view, work) {
+  const { format, direction } = state;
+  const shownRanks = rankOf;
+  Object.assign(state, { format: view.format, direction: view.direction });
+  rankOf = view.ranks ?? shownRanks;
+  try {
+    return work();
+  } finally {
+    Object.assign(state, { format, direction });
+    rankOf = shownRanks;
+  }
 }
 
 function unitTip(unit, rank, more = []) {

@@ -61,12 +61,47 @@ function renderProvenance() {
   );
 }
 
+// Where the page lies is where its commands are right.
+function folderOfPage() {
+  if (location.protocol !== "file:") return null;
+  let path = location.pathname;
+  try {
+    path = decodeURIComponent(path);
+  } catch {
+    return null; // a name that is no text
+  }
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
+
+const inShell = (text) => (/^[\w./:=,+@%-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+function command(text) {
+  const code = make("code", { class: "command", tabindex: 0 }, text);
+  code.addEventListener("click", () => getSelection().selectAllChildren(code));
+  return code;
+}
+
+function renderNext() {
+  byId("next-section").hidden = report.next.length === 0;
+  const folder = folderOfPage();
+  byId("next").replaceChildren(
+    ...(folder ? [make("li", {}, "in the folder of this report", command(`cd ${inShell(folder)}`))] : []),
+    ...report.next.map((step) => make("li", {}, step.what, command(step.command))),
+  );
+}
+
+function renderTrust() {
+  const trust = (Object.hasOwn(report.trust, state.format) ? report.trust[state.format] : {})[state.direction];
+  byId("trust").textContent = trust ? `${trust.words[0].toUpperCase()}${trust.words.slice(1)}.` : "";
+}
+
 function renderWhole() {
   const entries = Object.entries(report.whole).filter(([, error]) => error);
   byId("whole-section").hidden = entries.length === 0;
   const has = (key) => entries.some(([, error]) => isNumber(error[key]));
   const columns = [
     ["Format", ([format]) => format, true],
+    ["Verdict", ([format]) => make("span", { class: "verdict" }, verdictOf(format)), true],
     ["KL ± std. error", ([, error]) => klText(error), has("kl")],
     ["KL, median", ([, error]) => short(error.kl_median), has("kl_median")],
     ["KL, 99%", ([, error]) => short(error.kl_p99), has("kl_p99")],
@@ -89,6 +124,8 @@ function renderWhole() {
     ),
   );
 }
+
+const verdictOf = (format) => (Object.hasOwn(report.verdict, format) ? report.verdict[format] : NOTHING);
 
 function exactText(exact) {
   const text = make("span", {}, percent(exact));
@@ -122,6 +159,7 @@ function renderShown() {
   document.querySelector("#tokens-section .shown").textContent = state.format;
   renderWhole();
   renderHeatMap();
+  renderTrust();
   renderRanking();
   renderFast();
   renderTokens();
@@ -142,7 +180,9 @@ function showProvenanceInPrint() {
 function start() {
   renderFacts();
   renderProvenance();
+  renderNext();
   renderFront();
+  offerMapsBeside();
   byId("empty").hidden = report.units.length > 0;
   const choices = [
     choice(

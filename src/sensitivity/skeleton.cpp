@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <string_view>
 
 #include "qvl/version.h"
 #include "runtime/library.h"
@@ -12,40 +13,81 @@
 namespace qvl {
 namespace {
 
-std::vector<std::string> split(const std::string& name) {
+// What a name's parts are divided by: dots and underscores only where there are no slashes.
+char separator_of(const std::string& name) {
+  for (const char c : {'/', '.'}) {
+    if (name.find(c) != std::string::npos) return c;
+  }
+  return '_';
+}
+
+std::vector<std::string> split(const std::string& name, char separator) {
   std::vector<std::string> parts;
   std::size_t begin = 0;
   while (begin <= name.size()) {
-    const std::size_t end = std::min(name.find('/', begin), name.size());
+    const std::size_t end = std::min(name.find(separator, begin), name.size());
     parts.push_back(name.substr(begin, end - begin));
     begin = end + 1;
   }
   return parts;
 }
 
-// "layers.3", "3"
-bool is_numbered(const std::string& part) {
-  const std::size_t dot = part.rfind('.');
-  const std::string number = dot == std::string::npos ? part : part.substr(dot + 1);
-  return !number.empty() && std::ranges::all_of(number, [](unsigned char c) { return std::isdigit(c) != 0; });
+bool is_number(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
-std::string join(const std::vector<std::string>& parts, std::size_t begin, std::size_t end) {
+// "stage2", "layer_3", "Block.1": words that are for parts of a network that there are several of.
+bool is_stage(const std::string& part) {
+  for (const char* word : {"stage", "layer", "block", "unit", "group"}) {
+    const std::string_view text = part;
+    const std::size_t size = std::string_view(word).size();
+    const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+    if (text.size() <= size ||
+        !std::equal(word, word + size, text.begin(), [&](char w, char t) { return same(t, w); }))
+      continue;
+    std::string_view number = text.substr(size);
+    if (number.front() == '.' || number.front() == '_' || number.front() == 's') number.remove_prefix(1);
+    if (number.starts_with('.') || number.starts_with('_')) number.remove_prefix(1);
+    if (is_number(number)) return true;
+  }
+  return false;
+}
+
+// "layers.3", "3", "stage2"; of names with underscores only the last: "conv2d_19" counts ops.
+bool is_numbered(const std::string& part, char separator) {
+  if (is_stage(part)) return true;
+  if (separator == '_') return false;
+  return is_number(std::string_view(part).substr(part.rfind('.') + 1));
+}
+
+std::string join(const std::vector<std::string>& parts, std::size_t begin, std::size_t end, char separator) {
   std::string text;
-  for (std::size_t i = begin; i < end; ++i) text += (i == begin ? "" : "/") + parts[i];
+  for (std::size_t i = begin; i < end; ++i) text += (i == begin ? "" : std::string(1, separator)) + parts[i];
   return text;
+}
+
+// Whether the number of parts[i] counts the steps of a sequence: the part before has the same name without it
+// ("conv/conv.1"), and before that there is another number.
+bool counts_steps(const std::vector<std::string>& parts, std::size_t i, char separator) {
+  if (i < 2 || !parts[i].starts_with(parts[i - 1] + ".")) return false;
+  return std::any_of(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i) - 1,
+                     [&](const std::string& part) { return is_numbered(part, separator); });
 }
 
 }  // namespace
 
 UnitPlace place_of(const std::string& name, const std::string& op, const std::string& part) {
-  std::vector<std::string> parts = split(name);
+  const char separator = separator_of(name);
+  std::vector<std::string> parts = split(name, separator);
   if (parts.size() > 1 && parts.back().starts_with(op)) parts.pop_back();
   // A number at the very end counts ops of one kind ("mlp.0"), not layers.
-  for (std::size_t i = parts.size() - 1; i-- > 0;) {
-    if (is_numbered(parts[i])) return {join(parts, 0, i + 1), join(parts, i + 1, parts.size())};
+  std::size_t last = parts.size() - 1;
+  while (separator == '.' && last > 0 && is_number(parts[last])) --last;
+  for (std::size_t i = last; i-- > 0;) {
+    if (is_numbered(parts[i], separator) && !counts_steps(parts, i, separator))
+      return {join(parts, 0, i + 1, separator), join(parts, i + 1, parts.size(), separator)};
   }
-  std::string kind = join(parts, 0, parts.size());
+  std::string kind = join(parts, 0, parts.size(), separator);
   if (kind.starts_with('/')) kind.erase(0, 1);
   return {part, kind.empty() ? op : kind};
 }

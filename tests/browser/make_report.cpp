@@ -1,6 +1,6 @@
-// make_report 3b|tiny|plain|hostile|empty FOLDER [PLANS]: writes the four reports of a made-up measurement,
-// to look at and to test the page with; with PLANS (0 or more) also a curve of error against size with so
-// many on it.
+// make_report 3b|tiny|plain|resnet|hostile|empty FOLDER [PLANS]: writes the four reports of a made-up
+// measurement, to look at and to test the page with; with PLANS (0 or more) also a curve of error against
+// size with so many on it.
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -13,14 +13,12 @@
 
 int main(int argc, char** argv) {
   const std::map<std::string, std::function<qvl::SensitivityReport()>> reports{
-      {"3b", qvl::test::fake_3b_report},
-      {"tiny", qvl::test::fake_tiny_report},
-      {"plain", qvl::test::fake_plain_report},
-      {"hostile", qvl::test::fake_hostile_report},
-      {"empty", [] { return qvl::SensitivityReport(); }}};
+      {"3b", qvl::test::fake_3b_report},           {"tiny", qvl::test::fake_tiny_report},
+      {"plain", qvl::test::fake_plain_report},     {"resnet", qvl::test::fake_resnet_report},
+      {"hostile", qvl::test::fake_hostile_report}, {"empty", [] { return qvl::SensitivityReport(); }}};
   const auto found = argc == 3 || argc == 4 ? reports.find(argv[1]) : reports.end();
   if (found == reports.end()) {
-    std::fputs("usage: make_report 3b|tiny|plain|hostile|empty FOLDER [PLANS]\n", stderr);
+    std::fputs("usage: make_report 3b|tiny|plain|resnet|hostile|empty FOLDER [PLANS]\n", stderr);
     return 2;
   }
   try {

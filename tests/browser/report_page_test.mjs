@@ -1,6 +1,6 @@
 // Opens reports in Chromium and uses them as a reader would.
 //   node report_page_test.mjs PLAYWRIGHT_FOLDER CHROMIUM FOLDER
-// FOLDER holds 3b/ (with 8 plans), plain/, planned-plain/ (with one), hostile/ and empty/ as make_report writes
+// FOLDER holds 3b/ (with 8 plans), plain/, resnet/, planned-plain/ (with one), hostile/ and empty/ as make_report writes
 // them.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -284,6 +284,81 @@ async function showsThePlans(page, front, errorLabel) {
   assert.ok((await page.locator("#plans thead").textContent()).includes(`${errorLabel}, measured`));
 }
 
+// The commands, and in which folder they are right.
+async function saysWhatToDoNext(page, report, name) {
+  const commands = await page.locator("#next .command").allTextContents();
+  assert.deepEqual(commands, [
+    `cd ${resolve(folder, name)}`,
+    ...report.next.map(({ command }) => command),
+  ]);
+  assert.ok(report.next.length > 0);
+  await page.locator("#next .command").nth(1).click();
+  assert.equal(await page.evaluate(() => getSelection().toString()), commands[1], "a click selects the command");
+  const verdicts = await page.locator("#whole tbody .verdict").allTextContents();
+  assert.deepEqual(verdicts, Object.values(report.verdict));
+}
+
+// Two maps on one scale: the same number has the same colour in both.
+async function showsMapsSideBySide(page, report) {
+  const label = "int4:32, only this unit";
+  await page.locator("#beside").selectOption(label);
+  const maps = page.locator("#heat-map .view");
+  assert.deepEqual(await page.locator(".view-name").allTextContents(), ["int8, only this unit", label]);
+  const boxes = await maps.evaluateAll((list) => list.map((map) => map.getBoundingClientRect().toJSON()));
+  assert.equal(boxes[0].top, boxes[1].top, "next to each other");
+  assert.ok(boxes[1].left >= boxes[0].right);
+  assert.equal(await page.locator("#heat-map .cell").count(), 2 * report.units.length);
+  // Cells stand by part, and in a part as the report has them, units that are alone behind the others: by name.
+  const colours = await maps.nth(1).locator(".cell").evaluateAll((cells) =>
+    cells.map((cell) => getComputedStyle(cell).fill));
+  await choose(page, "int4:32");
+  await page.locator("#beside").selectOption("int8, only this unit");
+  const swapped = await maps.nth(0).locator(".cell").evaluateAll((cells) =>
+    cells.map((cell) => getComputedStyle(cell).fill));
+  assert.deepEqual(swapped, colours, "the scale is of both maps, whichever is first");
+  await maps.nth(1).locator(".cell").nth(3).hover();
+  const kl = (unit) => unit.formats.int8.in.kl;
+  const rank = Number(/(\d+) of 416/.exec(await page.locator("#tip").textContent())[1]);
+  const name = (await page.locator("#tip .name").textContent()).trim();
+  assert.equal(unitsBy(report, kl, true)[rank - 1], name, "the rank is that of the map beside");
+  await page.mouse.move(0, 0);
+  await page.locator("#beside").selectOption("int4:32, all but this unit");
+  assert.match(await page.locator("#heat-legend").textContent(), /all but this unit: the smaller/);
+  await page.locator("#beside").selectOption("");
+  assert.equal(await page.locator("#heat-map .cell").count(), report.units.length);
+  await choose(page, /^int8$/);
+}
+
+// Nothing is wider than a phone; what is, scrolls within itself.
+async function fitsOnAPhone(page) {
+  await page.setViewportSize({ width: 390, height: 800 });
+  await page.waitForFunction(() => document.documentElement.scrollWidth <= 390);
+  const scrolls = (selector) =>
+    page.locator(selector).evaluate((table) => {
+      const box = table.closest(".scroll");
+      return box.scrollWidth > box.clientWidth + 40 && getComputedStyle(box).overflowX === "auto";
+    });
+  assert.ok(await scrolls("#ranking"), "the ranking scrolls within itself");
+  const cut = await page
+    .locator("h2, #choice label, #ranking .name, .command, .verdict, dt, dd")
+    .evaluateAll((list) => list.filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0).length);
+  assert.equal(cut, 0, "labels are whole");
+  await page.setViewportSize({ width: 1100, height: 700 });
+}
+
+async function keepsTheStagesOfAResNet(browser) {
+  const { page, done } = await open(browser, "resnet");
+  const labels = (await page.locator("#heat-map svg text").allTextContents()).filter((text) => /block/.test(text));
+  assert.deepEqual(
+    labels,
+    [1, 2, 3, 4].flatMap((stage) => [0, 1].map((block) => `stage${stage}/block.${block}`)),
+  );
+  await page.locator("#beside").selectOption("int8, all but this unit");
+  assert.equal(await page.locator("#heat-map .view").count(), 2);
+  await fitsOnAPhone(page);
+  await done();
+}
+
 async function showsALargeReport(browser) {
   const report = readReport("3b");
   const { page, done } = await open(browser, "3b");
@@ -298,6 +373,9 @@ async function showsALargeReport(browser) {
   await drawsTheScatters(page, report);
   await switchesFormatAndDirection(page, report);
   await drawsTheHeatMap(page, report);
+  await saysWhatToDoNext(page, report, "3b");
+  await showsMapsSideBySide(page, report);
+  await fitsOnAPhone(page);
   await showsThePlans(page, report.front, "KL");
   await done();
 }
@@ -318,6 +396,8 @@ async function leavesOutWhatIsNotThere(browser) {
   );
   assert.equal(await page.locator("#heat-map .cell").count(), report.units.length);
   assert.equal(await page.locator("#front-section").isVisible(), false);
+  await saysWhatToDoNext(page, report, "plain");
+  assert.doesNotMatch(await page.locator("body").innerText(), /\bKL\b|kl=|Kullback|token|top-1/i);
   await done();
 
   const planned = await open(browser, "planned-plain");
@@ -352,6 +432,7 @@ const browser = await chromium.launch({
 try {
   await showsALargeReport(browser);
   await leavesOutWhatIsNotThere(browser);
+  await keepsTheStagesOfAResNet(browser);
   await isNotBrokenByNames(browser);
 } finally {
   await browser.close();

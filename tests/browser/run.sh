@@ -18,7 +18,7 @@ fi
 
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
-for kind in plain hostile empty; do "$1" "$kind" "$reports/$kind"; done
+for kind in plain resnet hostile empty; do "$1" "$kind" "$reports/$kind"; done
 "$1" 3b "$reports/3b" 8
 "$1" plain "$reports/planned-plain" 1
 node "$root/tests/browser/report_page_test.mjs" "$playwright" "$chromium" "$reports"

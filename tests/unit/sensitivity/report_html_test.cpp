@@ -31,7 +31,7 @@ TEST(ReportHtml, HoldsTheReport) {
        {test::fake_tiny_report(), planned, test::fake_plain_report(), SensitivityReport()}) {
     const std::string page = report_html(report);
     EXPECT_EQ(nlohmann::json::parse(data_of(page)), nlohmann::json::parse(report_json(report)));
-    for (const char* mark : {"[[title]]", "[[style]]", "[[report]]", "[[script]]"})
+    for (const char* mark : {"[[title]]", "[[style]]", "[[words]]", "[[report]]", "[[script]]"})
       EXPECT_EQ(count(page, mark), 0U);
     EXPECT_TRUE(page.ends_with("</html>\n"));
   }
@@ -61,6 +61,18 @@ TEST(ReportHtml, AsksForNothingFromTheNetwork) {
   EXPECT_EQ(count(page, "url("), 0U);
   EXPECT_EQ(count(page, "://"), 1U);  // the name of SVG
   EXPECT_NE(page.find("default-src 'none'"), std::string::npos);
+}
+
+// What a reader sees of it: no words of logits where there are none. (The script has them, and does not run
+// them.)
+TEST(ReportHtml, WithoutLogitsThereAreNoWordsOfThem) {
+  const auto shown = [](const SensitivityReport& report) {
+    const std::string page = report_html(report);
+    return page.substr(0, page.find("<script type"));
+  };
+  EXPECT_NE(shown(test::fake_tiny_report()).find("Kullback-Leibler"), std::string::npos);
+  for (const char* word : {"KL", "Kullback", "token with", "likely token"})
+    EXPECT_EQ(count(shown(test::fake_plain_report()), word), 0U) << word;
 }
 
 TEST(ReportHtml, HoldsNoNumberThatIsNotFinite) {
