@@ -5,8 +5,9 @@
 const LIGHT = ["#fdf3dc", "#fad389", "#f3a04e", "#dd6a43", "#b03f58", "#742a66", "#3f1d57", "#1d0c33"];
 const DARK = ["#23202f", "#452159", "#762a68", "#ab3c61", "#d8614b", "#f09549", "#f8c860", "#fdf6c9"];
 const CELL_HEIGHT = 24;
-const LETTER = 6.6; // width, nearly
+const LETTER = 6.8; // width, nearly
 const WIDTH = 1180;
+const ROW_LETTERS = 36;
 const COLUMN_LETTERS = 24; // of a turned label
 
 function mix(scale, share) {
@@ -142,7 +143,7 @@ function aloneLabel(unit) {
 }
 
 const widest = (labels, most) => LETTER * Math.min(most, Math.max(0, ...labels.map((label) => label.length)));
-const rowLabelWidth = ({ rows }) => (rows.length === 0 ? 0 : widest(rows, 22) + 12);
+const rowLabelWidth = ({ rows }) => (rows.length === 0 ? 0 : widest(rows, ROW_LETTERS) + 14);
 const aloneLabelWidth = ({ alone }) => widest(alone.map(aloneLabel), 26);
 
 // Of one width in all panels, as wide as the page has room for.
@@ -154,7 +155,7 @@ function cellWidth(layouts, width) {
         width - rowLabelWidth(layout) - (layout.alone.length > 0 ? aloneLabelWidth(layout) + 36 : 0);
       return room / (layout.columns.length + (layout.alone.length > 0 ? 1 : 0));
     });
-  return Math.max(12, Math.floor(Math.min(30, ...widths)));
+  return Math.max(width < WIDTH ? 9 : 12, Math.floor(Math.min(30, ...widths)));
 }
 
 function heatCell(view, unit, scale, x, y, width) {
@@ -190,9 +191,9 @@ function heatPanel(view, layout, scale, width) {
     heatCell(view, unit, scale, left + column * width, top + row * CELL_HEIGHT, width),
   );
   const texts = rows.map((kind, row) =>
-    draw("text", { x: left - 8, y: top + row * CELL_HEIGHT + 15, "text-anchor": "end" }, shortened(kind, 22)),
+    draw("text", { x: left - 8, y: top + row * CELL_HEIGHT + 15, "text-anchor": "end" }, shortened(kind, ROW_LETTERS)),
   );
-  const every = turned || width >= 17 ? 1 : 5;
+  const every = width >= 17 || (turned && width >= 12) ? 1 : turned ? 2 : 5;
   labels.forEach((label, column) => {
     if (column % every !== 0) return;
     const x = left + (column + 0.5) * width - 1;

@@ -355,6 +355,17 @@ async function keepsTheStagesOfAResNet(browser) {
   );
   await page.locator("#beside").selectOption("int8, all but this unit");
   assert.equal(await page.locator("#heat-map .view").count(), 2);
+  const cut = await page.locator("#heat-map svg").evaluateAll((maps) =>
+    maps.flatMap((svg) => {
+      const frame = svg.getBoundingClientRect();
+      const inside = ({ left, right, top }) =>
+        left >= frame.left - 1 && right <= frame.right + 1 && top >= frame.top - 1;
+      return [...svg.querySelectorAll("text")]
+        .filter((text) => !inside(text.getBoundingClientRect()) || text.textContent.includes("…"))
+        .map((text) => text.textContent);
+    }),
+  );
+  assert.deepEqual(cut, [], "labels are whole");
   await fitsOnAPhone(page);
   await done();
 }

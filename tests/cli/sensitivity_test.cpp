@@ -8,6 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "cli/program.h"
 #include "support/test_data.h"
@@ -107,6 +108,43 @@ TEST_F(SensitivityTest, ReportsHaveTheKeysThatScriptsRelyOn) {
       }
     }
   }
+}
+
+// The verdicts, and commands that can be run as they stand; those of the report stand for the report's own
+// folder.
+TEST_F(SensitivityTest, SaysHowItWentAndWhatToDoNext) {
+  std::vector<std::string> arguments = command("a", {"--method", "exact"});
+  std::erase(arguments, "--json");
+  const auto result = test::qvl(arguments);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json report = Json::parse(text_of(fs::path(out("a")) / "report.json"));
+  const std::string markdown = text_of(fs::path(out("a")) / "report.md");
+  for (const char* format : {"int8", "int4:32"}) {
+    const auto verdict = report["verdict"][format].get<std::string>();
+    EXPECT_NE(verdict.find("KL "), std::string::npos) << verdict;
+    EXPECT_NE(result.out.find(std::string(format) + ": " + verdict + "\n"), std::string::npos) << result.out;
+    EXPECT_NE(markdown.find("| `" + std::string(format) + "` | " + verdict + " |"), std::string::npos);
+  }
+  std::vector<std::vector<std::string>> commands;
+  std::istringstream lines(result.out);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("  qvl ")) continue;
+    std::istringstream words(line.substr(6));
+    auto& command_words = commands.emplace_back();
+    for (std::string word; words >> word;) command_words.push_back(word);
+  }
+  ASSERT_EQ(commands.size(), report["next"].size());
+  ASSERT_GE(commands.size(), 2U);
+  for (auto& words : commands) {
+    const bool plans = words.front() == "plan";
+    // What the report says, told of its folder: the model is the one that was measured.
+    if (!plans) EXPECT_EQ(std::exchange(words[1], out("a")), model());
+    if (plans) words.emplace_back("--no-measure");
+    words.emplace_back("--quiet");
+    const auto done = test::qvl(words);
+    EXPECT_EQ(done.exit_code, 0) << done.err;
+  }
+  EXPECT_TRUE(fs::exists(fs::path(out("a")) / "quantized-plan" / "manifest.json"));
 }
 
 TEST_F(SensitivityTest, KilledTenTimesGivesTheReportOfAnUndisturbedRun) {

@@ -60,7 +60,7 @@ SHAPES = {
     ("openwakeword/silero_vad", "c"): [2, 1, 64],
     ("rapidocr_onnxruntime/ch_PP-OCRv4_det", "x"): [1, 3, 96, 96],
     ("rapidocr_onnxruntime/ch_PP-OCRv4_rec", "x"): [1, 3, 48, 96],
-    ("rapidocr_onnxruntime/ch_ppocr", "x"): [1, 3, 48, 192],
+    ("rapidocr_onnxruntime/ch_ppocr", "x"): [8, 3, 48, 192],  # two numbers a picture are few
     ("silero_vad/silero_vad_16k_sequence", "input"): [4, 576],
     ("silero_vad", "input"): [1, 576],
     ("silero_vad", "state"): [2, 1, 128],
