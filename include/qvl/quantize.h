@@ -44,6 +44,8 @@ struct QuantizedFile {
   std::uint64_t bytes_after = 0;
   int units = 0;      // of the model
   int quantized = 0;  // of these
+  // About what a runtime holds of weights that it unpacks to f32 when it loads the file.
+  std::uint64_t unpacked_bytes = 0;
 };
 
 struct QuantizeResult {

@@ -69,7 +69,8 @@ void print_quantized(const QuantizeResult& result, const std::filesystem::path& 
                      {"units", file.units},
                      {"quantized", file.quantized},
                      {"bytes_before", file.bytes_before},
-                     {"bytes_after", file.bytes_after}});
+                     {"bytes_after", file.bytes_after},
+                     {"unpacked_bytes", file.unpacked_bytes}});
     }
     std::cout << nlohmann::ordered_json{{"files", std::move(out)}}.dump(1) << "\n";
     return;
@@ -78,6 +79,13 @@ void print_quantized(const QuantizeResult& result, const std::filesystem::path& 
     std::cout << fmt::format("{}: {} of {} units quantized, {} -> {}\n", (folder / file.file).string(),
                              file.quantized, file.units, human_bytes(file.bytes_before),
                              human_bytes(file.bytes_after));
+    constexpr std::uint64_t kNoted = std::uint64_t{1} << 30U;
+    if (file.unpacked_bytes < kNoted) continue;
+    std::cout << fmt::format(
+        "{}: int8 weights are unpacked when it is loaded, which takes about {} of memory; int8 without "
+        "blocks takes "
+        "least, --accuracy-level 4 keeps 8 bits\n",
+        (folder / file.file).string(), human_bytes(file.unpacked_bytes));
   }
 }
 

@@ -113,6 +113,7 @@ void QuantizedNodes::as_blocks(Work& work) {
 // The product with the levels in f32, then the scales.
 void QuantizedNodes::as_scaled(Work& work) {
   store_levels(work, DType::i8);
+  count_unpacked(work, 1);
   std::string operand = matrix_operand(work);
   if (work.type != kFloat) operand = cast(work, operand, kFloat);
   const std::string levels = cast(work, work.stored.levels, kFloat);

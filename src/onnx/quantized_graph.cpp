@@ -160,6 +160,7 @@ QuantizedGraph::QuantizedGraph(std::string_view model, std::string source,
   for (std::size_t i = 0; i < nodes.size(); ++i) work.replace(nodes[i], i);
   for (std::size_t i = 0; i < tables.size(); ++i) work.replace(tables[i], nodes.size() + i);
   work.finish();
+  s.unpacked_bytes = work.unpacked_bytes();
   for (const auto& [key, value] : metadata) {
     onnx::StringStringEntryProto& entry = *s.model.add_metadata_props();
     entry.set_key(key);
@@ -199,6 +200,7 @@ QuantizedGraph& QuantizedGraph::operator=(QuantizedGraph&&) noexcept = default;
 
 const std::vector<QuantizedPiece>& QuantizedGraph::pieces() const noexcept { return state_->pieces; }
 std::uint64_t QuantizedGraph::data_bytes() const noexcept { return state_->data_bytes; }
+std::uint64_t QuantizedGraph::unpacked_bytes() const noexcept { return state_->unpacked_bytes; }
 
 std::string QuantizedGraph::serialize(const std::string& data_file) const {
   onnx::ModelProto model = state_->model;

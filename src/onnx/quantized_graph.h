@@ -100,6 +100,9 @@ class QuantizedGraph {
   // By rising offset. External initializers of the model are among them when something still needs them.
   [[nodiscard]] const std::vector<QuantizedPiece>& pieces() const noexcept;
   [[nodiscard]] std::uint64_t data_bytes() const noexcept;
+  // What a runtime holds of weights that it unpacks when it loads the model: ONNX Runtime keeps room for each
+  // step that it folds, and the weight as its kernels take it (docs/quantize.md has what was measured).
+  [[nodiscard]] std::uint64_t unpacked_bytes() const noexcept;
   // The graph; its data is expected beside it under `data_file`. Throws MachineError beyond 2 GiB.
   [[nodiscard]] std::string serialize(const std::string& data_file) const;
 

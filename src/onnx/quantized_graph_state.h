@@ -19,6 +19,7 @@ struct QuantizedGraph::State {
   onnx::ModelProto model;
   std::vector<QuantizedPiece> pieces;
   std::uint64_t data_bytes = 0;
+  std::uint64_t unpacked_bytes = 0;
 };
 
 inline void set_integer(onnx::NodeProto& node, const std::string& name, std::int64_t value) {
@@ -72,6 +73,7 @@ class QuantizedNodes {
 
   // New tensors: without places.
   [[nodiscard]] std::vector<QuantizedPiece>& pieces() noexcept { return pieces_; }
+  [[nodiscard]] std::uint64_t unpacked_bytes() const noexcept { return unpacked_bytes_; }
 
  private:
   // The names of a weight's stored numbers in the graph.
@@ -118,6 +120,7 @@ class QuantizedNodes {
     floats,    // the node itself, its weight unpacked when the model is loaded
   };
   [[nodiscard]] Form form_of(const Work& work);
+  void count_unpacked(const Work& work, std::uint64_t copies);
   void store_blocks(Work& work, DType scales);
   void store_levels(Work& work, DType levels);
   std::string smoothed(Work& work, const std::string& operand);
@@ -151,6 +154,7 @@ class QuantizedNodes {
   std::set<std::string> shared_with_tables_;
   std::vector<QuantizedPiece> pieces_;
   bool uses_contrib_ = false;
+  std::uint64_t unpacked_bytes_ = 0;
 };
 
 }  // namespace qvl

@@ -32,6 +32,12 @@ void QuantizedNodes::store_blocks(Work& work, DType scales) {
   if (!key.empty()) shared_[key] = work.stored;
 }
 
+// Steps of the size of the weight in f32 that are folded, and what the kernel makes of the last.
+void QuantizedNodes::count_unpacked(const Work& work, std::uint64_t copies) {
+  const QuantizedNode& unit = *work.unit;
+  unpacked_bytes_ += 4 * copies * static_cast<std::uint64_t>(unit.matrices * unit.rows * unit.depth);
+}
+
 // A byte a weight: beside integers unsigned, elsewhere signed, which saves a step of unpacking.
 void QuantizedNodes::store_levels(Work& work, DType levels) {
   const QuantizedNode& unit = *work.unit;
@@ -89,6 +95,7 @@ std::string QuantizedNodes::group_scales(Work& work, const std::string& scales) 
 std::string QuantizedNodes::weight_from_levels(Work& work, float factor) {
   const QuantizedNode& unit = *work.unit;
   store_levels(work, DType::i8);
+  count_unpacked(work, unit.group == 0 ? 3 : 4);
   std::string scales = work.stored.scales;
   const bool conv = work.old.op_type() == "Conv";
   const bool matrix = !conv && unit.shape.size() == 2;
@@ -118,6 +125,7 @@ std::string QuantizedNodes::weight_from_blocks(Work& work) {
   // A table's scales are of its own type.
   const bool half = work.type == kHalf && shared_with_tables_.contains(unit.share);
   store_blocks(work, half ? DType::f16 : DType::f32);
+  count_unpacked(work, unit.bits == 4 ? 8 : 6);
   const std::int64_t rows = unit.matrices * unit.rows;
   const std::int64_t blocks = (unit.depth + unit.block - 1) / unit.block;
   std::string value = cast(work, work.stored.levels, kFloat);

@@ -111,6 +111,7 @@ class QuantizedExport {
     entry.data_sha256 = output->data_sha256();
     entry.data_bytes = output->graph().data_bytes();
     file.bytes_after = entry.file_bytes + entry.data_bytes;
+    file.unpacked_bytes = output->graph().unpacked_bytes();
     result_.files.push_back(std::move(file));
     tensors_.push_back(entry.tensors);
   }

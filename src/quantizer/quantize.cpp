@@ -238,6 +238,7 @@ QuantizeResult Quantization::result(const fs::path& place) const {
     file.bytes_after = fs::file_size(place / source->file);
     if (source->output) {
       file.bytes_after += source->output->graph().data_bytes();
+      file.unpacked_bytes = source->output->graph().unpacked_bytes();
       file.quantized = static_cast<int>(source->output->prepared().nodes.size());
     } else {
       file.bytes_after = file.bytes_before;

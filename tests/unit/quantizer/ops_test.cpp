@@ -143,6 +143,17 @@ TEST(OpsStored, TakeTheOperatorsThatAreMeant) {
                 {"Cast", 1}, {"DynamicQuantizeLinear", 1}, {"MatMulInteger", 1}, {"Mul", 2}}));
   EXPECT_EQ(ops("int8-static"), (std::map<std::string, std::int64_t>{
                                     {"Cast", 1}, {"QuantizeLinear", 1}, {"MatMulInteger", 1}, {"Mul", 2}}));
+  const auto unpacked = [&](const std::string& format, int level) {
+    QuantizeOptions options = options_for(folder.path(), format, format + std::to_string(level));
+    options.accuracy_level = level;
+    return quantize_model(options).files.front().unpacked_bytes;
+  };
+  // 45 x 7 weights in f32: what Cast, Mul (and the scales of all weights) give, and what the kernel takes.
+  EXPECT_EQ(unpacked("int8", 0), 3U * 4 * 45 * 7);
+  EXPECT_EQ(unpacked("int8:16", 0), 4U * 4 * 45 * 7);
+  EXPECT_EQ(unpacked("int8:16", 4), 0U);
+  EXPECT_EQ(unpacked("int4:32", 0), 0U);
+  EXPECT_EQ(unpacked("int8-dynamic", 0), 0U);
   QuantizeOptions leveled = options_for(folder.path(), "int8", "leveled");
   leveled.accuracy_level = 4;
   (void)quantize_model(leveled);
