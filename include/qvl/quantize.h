@@ -38,6 +38,14 @@ struct QuantizeOptions {
   const CancelToken* cancel = nullptr;  // may be null; must outlive the call
 };
 
+// Weights that are of no unit and stay as they are: those of LSTM, of a MatMul with the constant on the left,
+// of tables, …
+struct KeptWeights {
+  std::string what;                // "LSTM"
+  std::vector<std::string> nodes;  // their names
+  std::uint64_t bytes = 0;
+};
+
 struct QuantizedFile {
   std::string file;
   std::uint64_t bytes_before = 0;  // of weights and graph
@@ -46,6 +54,9 @@ struct QuantizedFile {
   int quantized = 0;  // of these
   // About what a runtime holds of weights that it unpacks to f32 when it loads the file.
   std::uint64_t unpacked_bytes = 0;
+  std::uint64_t weight_bytes = 0;  // of all weights of the model; of biases and other vectors, too
+  std::vector<KeptWeights> kept;   // the largest first
+  std::vector<std::string> notes;  // what one would not expect of the file, a sentence each
 };
 
 struct QuantizeResult {

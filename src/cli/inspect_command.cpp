@@ -4,11 +4,14 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/progress_bar.h"
+#include "cli/weight_uses_json.h"
 #include "onnx/model_summary.h"
 #include "qvl/error.h"
+#include "sensitivity/kept_weights.h"
 
 namespace qvl::cli {
 namespace {
@@ -50,18 +53,60 @@ OrderedJson ports_json(const std::vector<ModelSummary::Port>& ports) {
   return json;
 }
 
-OrderedJson summary_json(const ModelSummary& summary) {
-  return {{"opset", summary.opset},
-          {"inputs", ports_json(summary.inputs)},
-          {"outputs", ports_json(summary.outputs)},
-          {"ops", summary.ops},
-          {"parameters", summary.parameters},
-          {"bytes", summary.size_bytes},
-          {"bytes_by_op", bytes_by(summary, &ModelSummary::Initializer::used_by)},
-          {"bytes_by_dtype", bytes_by(summary, &ModelSummary::Initializer::dtype)},
-          {"ir_version", summary.ir_version},
-          {"producer", summary.producer},
-          {"other_opsets", summary.other_opsets}};
+// What can be quantized of a file.
+struct Units {
+  std::optional<int> count;  // none where the graph cannot be looked at so closely
+  std::string why;           // that is
+  WeightUses uses;
+};
+
+Units units_in(const fs::path& file) {
+  Units units;
+  try {
+    const ModelGraph graph(file);
+    const std::vector<Unit> found = find_units(graph);
+    units.count = static_cast<int>(found.size());
+    units.uses = weight_uses(graph, found);
+  } catch (const Error& error) {
+    units.why = error.what();
+  }
+  return units;
+}
+
+OrderedJson summary_json(const ModelSummary& summary, const Units& units) {
+  OrderedJson json = {{"opset", summary.opset},
+                      {"inputs", ports_json(summary.inputs)},
+                      {"outputs", ports_json(summary.outputs)},
+                      {"ops", summary.ops},
+                      {"parameters", summary.parameters},
+                      {"bytes", summary.size_bytes},
+                      {"bytes_by_op", bytes_by(summary, &ModelSummary::Initializer::used_by)},
+                      {"bytes_by_dtype", bytes_by(summary, &ModelSummary::Initializer::dtype)},
+                      {"ir_version", summary.ir_version},
+                      {"producer", summary.producer},
+                      {"other_opsets", summary.other_opsets}};
+  json["units"] = units.count ? OrderedJson(*units.count) : OrderedJson();
+  if (!units.count) {
+    json["units_unknown"] = units.why;
+    return json;
+  }
+  json["weight_bytes"] = units.uses.bytes;
+  json["unit_bytes"] = units.uses.unit_bytes;
+  json["kept"] = OrderedJson::parse(kept_json(units.uses.kept));
+  return json;
+}
+
+void print_units(const Units& units) {
+  if (!units.count) {
+    std::cout << fmt::format("units not known: {}\n", units.why);
+    return;
+  }
+  const auto bytes = static_cast<double>(units.uses.bytes);
+  const double share = bytes > 0 ? 100 * static_cast<double>(units.uses.unit_bytes) / bytes : 0;
+  std::cout << fmt::format("{} units (what can be quantized), {:.1f} % of the bytes of weights\n",
+                           *units.count, share);
+  const std::string kept = describe_kept(units.uses.kept, units.uses.bytes);
+  if (!kept.empty()) std::cout << fmt::format("weights of no unit: {}\n", kept);
 }
 
 void print_ports(const char* title, const std::vector<ModelSummary::Port>& ports) {
@@ -79,13 +124,14 @@ void print_bytes(const char* title, const std::map<std::string, std::uint64_t>& 
     std::cout << fmt::format("  {:<24} {:>12}\n", group, human_bytes(count));
 }
 
-void print_summary(const fs::path& path, const ModelSummary& summary) {
+void print_summary(const fs::path& path, const ModelSummary& summary, const Units& units) {
   std::cout << path.string() << "\n";
   std::cout << fmt::format("opset {}, IR version {}, by {}\n", summary.opset, summary.ir_version,
                            summary.producer.empty() ? "an unnamed producer" : summary.producer);
   print_ports("inputs", summary.inputs);
   print_ports("outputs", summary.outputs);
   std::cout << fmt::format("{} parameters, {}\n", summary.parameters, human_bytes(summary.size_bytes));
+  print_units(units);
   print_bytes("bytes by op", bytes_by(summary, &ModelSummary::Initializer::used_by));
   print_bytes("bytes by dtype", bytes_by(summary, &ModelSummary::Initializer::dtype));
   std::cout << "nodes\n";
@@ -106,9 +152,11 @@ void run(const Arguments& arguments) {
   if (!fs::is_directory(arguments.path)) {
     const ModelSummary summary = summarize_model(arguments.path);
     if (arguments.json) {
-      std::cout << summary_json(summary).dump(-1, ' ', false, OrderedJson::error_handler_t::replace) << "\n";
+      std::cout << summary_json(summary, units_in(arguments.path))
+                       .dump(-1, ' ', false, OrderedJson::error_handler_t::replace)
+                << "\n";
     } else {
-      print_summary(arguments.path, summary);
+      print_summary(arguments.path, summary, units_in(arguments.path));
     }
     return;
   }
@@ -117,10 +165,10 @@ void run(const Arguments& arguments) {
   for (const fs::path& file : onnx_files(arguments.path)) {
     const ModelSummary summary = summarize_model(file);
     if (arguments.json) {
-      all[file.filename().string()] = summary_json(summary);
+      all[file.filename().string()] = summary_json(summary, units_in(file));
     } else {
       if (!first) std::cout << "\n";
-      print_summary(file, summary);
+      print_summary(file, summary, units_in(file));
     }
     first = false;
   }
@@ -131,13 +179,14 @@ void run(const Arguments& arguments) {
 
 void add_inspect(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command =
-      app.add_subcommand("inspect", "Tell what an ONNX file holds, without loading its weights");
+  CLI::App* command = app.add_subcommand("inspect", "Tell what an ONNX file holds, without running it");
   command->add_option("PATH", arguments->path, "ONNX file, or a folder of them")->required();
   command->add_flag("--json", arguments->json,
                     "JSON: an object per file; for a folder, one object keyed by file name");
   command->footer(
-      "Inputs, outputs, op counts, parameters, bytes by op type and by dtype.\n\n"
+      "Inputs, outputs, op counts, parameters, what can be quantized and what cannot, bytes by op type and "
+      "by\n"
+      "dtype.\n\n"
       "Example:\n  qvl inspect demo/out\n  qvl inspect demo/out/shapes_vl_text_fp16.onnx --json");
   command->callback([arguments] { run(*arguments); });
 }

@@ -10,8 +10,10 @@
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/quantize_result.h"
+#include "cli/weight_uses_json.h"
 #include "core/json_text.h"
 #include "qvl/quantize.h"
+#include "sensitivity/kept_weights.h"
 #include "sensitivity/run_context.h"
 
 namespace qvl::cli {
@@ -70,15 +72,23 @@ void print_quantized(const QuantizeResult& result, const std::filesystem::path& 
                      {"quantized", file.quantized},
                      {"bytes_before", file.bytes_before},
                      {"bytes_after", file.bytes_after},
-                     {"unpacked_bytes", file.unpacked_bytes}});
+                     {"unpacked_bytes", file.unpacked_bytes},
+                     {"weight_bytes", file.weight_bytes},
+                     {"kept", nlohmann::ordered_json::parse(kept_json(file.kept))},
+                     {"notes", file.notes}});
     }
-    std::cout << nlohmann::ordered_json{{"files", std::move(out)}}.dump(1) << "\n";
+    using Handler = nlohmann::ordered_json::error_handler_t;
+    std::cout << nlohmann::ordered_json{{"files", std::move(out)}}.dump(1, ' ', false, Handler::replace)
+              << "\n";
     return;
   }
   for (const QuantizedFile& file : result.files) {
     std::cout << fmt::format("{}: {} of {} units quantized, {} -> {}\n", (folder / file.file).string(),
                              file.quantized, file.units, human_bytes(file.bytes_before),
                              human_bytes(file.bytes_after));
+    const std::string kept = describe_kept(file.kept, file.weight_bytes);
+    if (!kept.empty()) std::cout << fmt::format("  weights of no unit, kept: {}\n", kept);
+    for (const std::string& note : file.notes) std::cout << fmt::format("  note: {}\n", note);
     constexpr std::uint64_t kNoted = std::uint64_t{1} << 30U;
     if (file.unpacked_bytes < kNoted) continue;
     std::cout << fmt::format(

@@ -173,7 +173,7 @@ void QuantizedData::copy(const Task& task) {
 std::vector<QuantizedData::Task> QuantizedData::tasks() const {
   std::vector<Task> tasks;
   for (const QuantizedPiece& piece : graph_.pieces()) {
-    if (piece.kind != QuantizedPiece::Kind::copied) continue;
+    if (piece.kind != QuantizedPiece::Kind::copied || !piece.twin_of.empty()) continue;
     const std::uint64_t row = row_bytes(piece);
     const std::uint64_t step = std::max<std::uint64_t>(1, kCopyBytes / row) * row;
     for (std::uint64_t at = 0; at < piece.size_bytes; at += step) {

@@ -6,10 +6,12 @@
 #include <charconv>
 #include <cstring>
 #include <limits>
+#include <tuple>
 
 #include "core/convert.h"
 #include "onnx/local_functions.h"
 #include "onnx/model_graph_state.h"
+#include "onnx/plain_initializers.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -98,6 +100,50 @@ void place_initializers(State& s) {
   }
 }
 
+// Initializers that hold the same numbers: others than the first of them are noted. Those in other files are
+// only compared by place, which costs no reading.
+void find_alike(State& s) {
+  using Key = std::tuple<DType, std::uint64_t, const MappedFile*, std::uint64_t>;
+  std::map<Key, std::vector<std::string>> known;
+  std::map<int, std::string> bytes;  // of typed values, by initializer
+  const auto values = [&](const State::Place& place) -> std::string_view {
+    const onnx::TensorProto& tensor = s.model.graph().initializer(place.initializer);
+    if (tensor.has_raw_data()) return tensor.raw_data();
+    std::string& held = bytes[place.initializer];
+    if (held.empty()) held = tensor_bytes(tensor, place.constant.stored, s.path.string());
+    return held;
+  };
+  const std::hash<std::string_view> hash;
+  const auto same = [&](const State::Place& a, const State::Place& b) { return values(a) == values(b); };
+  std::map<std::pair<Key, std::size_t>, std::vector<std::string>> hashed;
+  for (const onnx::TensorProto& tensor : s.model.graph().initializer()) {
+    const auto found = s.places.find(tensor.name());
+    if (found == s.places.end() || !is_floating(found->second.constant.stored)) continue;
+    const State::Place& place = found->second;
+    if (place.constant.size_bytes == 0) continue;
+    known[{place.constant.stored, place.constant.size_bytes, place.file, place.offset_bytes}].push_back(
+        tensor.name());
+  }
+  for (const auto& [key, names] : known) {
+    if (names.size() < 2) continue;
+    if (std::get<2>(key) != nullptr) {
+      for (const std::string& name : names) s.alike.emplace(name, names.front());
+      continue;
+    }
+    for (const std::string& name : names) {
+      const State::Place& place = s.places.at(name);
+      auto& others = hashed[{key, hash(values(place))}];
+      const auto first =
+          std::ranges::find_if(others, [&](const std::string& o) { return same(s.places.at(o), place); });
+      if (first == others.end()) {
+        others.push_back(name);
+      } else {
+        s.alike.emplace(name, *first);
+      }
+    }
+  }
+}
+
 // Gather from a large half-precision table: the table stays as it is, what comes out is widened.
 void keep_tables(State& s) {
   onnx::GraphProto& graph = *s.model.mutable_graph();
@@ -117,6 +163,8 @@ void keep_tables(State& s) {
     s.constants.insert(table);
     s.places.insert_or_assign(table, std::move(place));
     s.renamed.emplace(table, copy.input(0));
+    const auto alike = s.alike.find(copy.input(0));
+    s.alike.emplace(table, alike == s.alike.end() ? copy.input(0) : alike->second);
     s.renamed.emplace(wide + "/as_stored", wide);
     copy.set_input(0, table);
     copy.set_output(0, wide + "/as_stored");
@@ -213,14 +261,20 @@ ModelGraph::ModelGraph(const fs::path& path) : state_(std::make_unique<State>())
         fmt::format("{} is of opset {}; {} or newer is needed (onnx.version_converter makes one)",
                     path.string(), s.opset, kOldestOpset));
   }
+  make_plain_initializers(s.model, path.string());
   place_initializers(s);
+  find_alike(s);
   widen_types(*s.model.mutable_graph());
   for (onnx::FunctionProto& function : *s.model.mutable_functions()) widen_types(function);
   s.model.mutable_graph()->clear_value_info();
   keep_tables(s);
   list_nodes(s);
   for (const auto& input : s.model.graph().input()) {
-    if (!s.constants.contains(input.name())) s.inputs.push_back(port_of(input));
+    if (s.constants.contains(input.name())) {
+      s.defaults.insert(input.name());
+    } else {
+      s.inputs.push_back(port_of(input));
+    }
   }
   for (const auto& output : s.model.graph().output()) s.outputs.push_back(port_of(output));
   if (s.outputs.empty()) throw InputError(fmt::format("{} has no output", path.string()));
@@ -249,6 +303,15 @@ bool ModelGraph::is_constant(std::string_view value) const {
   return state_->constants.contains(std::string(value));
 }
 
+bool ModelGraph::has_default(std::string_view input) const {
+  return state_->defaults.contains(std::string(input));
+}
+
+const std::string& ModelGraph::first_alike(const std::string& value) const {
+  const auto found = state_->alike.find(value);
+  return found == state_->alike.end() ? value : found->second;
+}
+
 std::optional<std::size_t> ModelGraph::maker_of(std::string_view value) const {
   const auto found = state_->makers.find(std::string(value));
   if (found == state_->makers.end()) return std::nullopt;
@@ -266,6 +329,14 @@ std::int64_t ModelGraph::attribute(std::size_t node, std::string_view name, std:
     if (attribute.name() == name) return attribute.i();
   }
   return missing;
+}
+
+std::vector<std::int64_t> ModelGraph::attributes(std::size_t node, std::string_view name) const {
+  for (const onnx::AttributeProto& attribute :
+       state_->model.graph().node(static_cast<int>(node)).attribute()) {
+    if (attribute.name() == name) return {attribute.ints().begin(), attribute.ints().end()};
+  }
+  return {};
 }
 
 void ModelGraph::read_external(const std::string& file, std::uint64_t offset_bytes,

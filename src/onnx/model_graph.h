@@ -47,8 +47,9 @@ class ModelGraph {
 
   struct State;  // the protobuf; defined inside the layer
 
-  // Reads the graph; constants stay in the file, or in files beside it. Throws InputError when it is no ONNX
-  // model, when the opset is older than 11, and when external data is not where the file says.
+  // Reads the graph; constants stay in the file, or in files beside it. Constant nodes and sparse
+  // initializers are initializers here. Throws InputError when it is no ONNX model, when the opset is older
+  // than 11, and when external data is not where the file says.
   explicit ModelGraph(const std::filesystem::path& path);
   ~ModelGraph();
   ModelGraph(const ModelGraph&) = delete;
@@ -58,14 +59,19 @@ class ModelGraph {
   [[nodiscard]] std::int64_t opset() const noexcept;
   // In the file's order, which is one of computation.
   [[nodiscard]] const std::vector<Node>& nodes() const noexcept;
-  // Without those that have an initializer.
+  // Without those that have an initializer, which is taken for constant.
   [[nodiscard]] const std::vector<Port>& inputs() const noexcept;
+  // Whether it is an input that has an initializer, which a run may replace.
+  [[nodiscard]] bool has_default(std::string_view input) const;
   [[nodiscard]] const std::vector<Port>& outputs() const noexcept;
   // The file and all files of external data that it names.
   [[nodiscard]] std::vector<std::filesystem::path> files() const;
 
   // Null when it is no initializer of a dtype that qvl has.
   [[nodiscard]] const Constant* constant(std::string_view value) const;
+  // The first initializer, in the file's order, that has the same bytes and dtype: in the model, or at the
+  // same place of the same file. The value itself where it is the first, or no initializer.
+  [[nodiscard]] const std::string& first_alike(const std::string& value) const;
   // Whether the value does not depend on the model's inputs.
   [[nodiscard]] bool is_constant(std::string_view value) const;
   // The node that makes a value; none for inputs, initializers and unknown names.
@@ -81,6 +87,9 @@ class ModelGraph {
                      std::span<std::byte> destination) const;
   // An integer attribute of a node.
   [[nodiscard]] std::int64_t attribute(std::size_t node, std::string_view name, std::int64_t missing) const;
+
+  // A list of integers; empty where the node does not have it.
+  [[nodiscard]] std::vector<std::int64_t> attributes(std::size_t node, std::string_view name) const;
 
   // A model of these nodes, serialized; constants that they need, and nodes that compute those, come along.
   // External constants are referred to, so that the model must be loaded from this file's folder. Throws

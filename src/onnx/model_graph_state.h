@@ -34,6 +34,8 @@ struct ModelGraph::State {
   std::unordered_map<std::string, Place> places;
   std::unordered_map<std::string, std::size_t> makers;
   std::unordered_map<std::string, std::string> renamed;  // -> as in the file
+  std::unordered_map<std::string, std::string> alike;    // initializers -> the first with the same bytes
+  std::unordered_set<std::string> defaults;              // inputs that have an initializer
   std::unordered_set<std::string> constants;  // values that do not depend on inputs, initializers too
 
   [[nodiscard]] const Place& place(std::string_view constant) const;

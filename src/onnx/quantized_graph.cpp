@@ -6,6 +6,7 @@
 #include <charconv>
 #include <functional>
 #include <limits>
+#include <tuple>
 #include <unordered_set>
 
 #include "onnx/local_functions.h"
@@ -18,10 +19,7 @@ namespace {
 
 constexpr const char* kContrib = "com.microsoft";
 
-std::uint64_t aligned(std::uint64_t bytes) {
-  constexpr std::uint64_t kStep = OnnxModel::kAlignmentBytes;
-  return (bytes + kStep - 1) / kStep * kStep;
-}
+std::uint64_t aligned(std::uint64_t bytes, std::uint64_t step) { return (bytes + step - 1) / step * step; }
 
 // Every tensor that may lie outside the model, those of sub-graphs and attributes too.
 void visit_tensors(onnx::GraphProto& graph, const std::function<void(onnx::TensorProto&)>& visit) {
@@ -86,6 +84,20 @@ void place_external(onnx::TensorProto& tensor, std::uint64_t offset, std::uint64
   put("length", std::to_string(size));
 }
 
+// Of initializers, and of what Constant nodes hold.
+void visit_constants(const onnx::GraphProto& graph,
+                     const std::function<void(const std::string& name, const onnx::TensorProto&)>& visit) {
+  for (const onnx::TensorProto& tensor : graph.initializer()) visit(tensor.name(), tensor);
+  for (const onnx::SparseTensorProto& tensor : graph.sparse_initializer())
+    visit(tensor.values().name(), tensor.values());
+  for (const onnx::NodeProto& node : graph.node()) {
+    if (node.op_type() != "Constant" || node.output_size() != 1) continue;
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_t()) visit(node.output(0), attribute.t());
+    }
+  }
+}
+
 void import_domain(onnx::ModelProto& model, const std::string& domain, std::int64_t version) {
   for (const onnx::OperatorSetIdProto& set : model.opset_import()) {
     if (set.domain() == domain) return;
@@ -96,6 +108,59 @@ void import_domain(onnx::ModelProto& model, const std::string& domain, std::int6
 }
 
 }  // namespace
+
+void QuantizedGraph::State::note_places() {
+  visit_constants(model.graph(), [&](const std::string& name, const onnx::TensorProto& tensor) {
+    if (tensor.data_location() != onnx::TensorProto::EXTERNAL) return;
+    const QuantizedPiece piece = copied_piece(tensor, source);
+    places[name] = {piece.source_file, piece.source_offset_bytes};
+  });
+}
+
+void QuantizedGraph::State::note_kept() {
+  visit_constants(model.graph(),
+                  [&](const std::string& name, const onnx::TensorProto&) { kept.insert(name); });
+}
+
+// What stays comes first, in the model's order; then what is new.
+void QuantizedGraph::State::place_all(std::vector<QuantizedPiece>& made) {
+  std::unordered_map<std::string, std::uint64_t> offsets;  // of new pieces
+  std::map<std::tuple<std::string, std::uint64_t, std::uint64_t>, const QuantizedPiece> copied;
+  const auto place = [&](QuantizedPiece piece) {
+    piece.offset_bytes = aligned(data_bytes, alignment_of(piece.size_bytes));
+    data_bytes = piece.offset_bytes + piece.size_bytes;
+    return pieces.emplace_back(std::move(piece));
+  };
+  visit_tensors(*model.mutable_graph(), [&](onnx::TensorProto& tensor) {
+    if (tensor.data_location() != onnx::TensorProto::EXTERNAL) return;
+    QuantizedPiece piece = copied_piece(tensor, source);
+    const std::tuple key{piece.source_file, piece.source_offset_bytes, piece.size_bytes};
+    const auto known = copied.find(key);
+    if (known == copied.end()) {
+      piece = copied.emplace(key, place(std::move(piece))).first->second;
+    } else {
+      piece.offset_bytes = known->second.offset_bytes;
+      piece.twin_of = known->second.name;
+      pieces.push_back(piece);
+    }
+    place_external(tensor, piece.offset_bytes, piece.size_bytes);
+  });
+  for (QuantizedPiece& piece : made) {
+    onnx::TensorProto& tensor = *model.mutable_graph()->add_initializer();
+    tensor.set_name(piece.name);
+    tensor.set_data_type(onnx_dtype(piece.dtype));
+    for (const std::int64_t dim : piece.shape) tensor.add_dims(dim);
+    if (piece.twin_of.empty()) {
+      piece = place(std::move(piece));
+      offsets.emplace(piece.name, piece.offset_bytes);
+    } else {
+      piece.offset_bytes = offsets.at(piece.twin_of);
+      pieces.push_back(piece);
+    }
+    place_external(tensor, piece.offset_bytes, piece.size_bytes);
+  }
+  std::ranges::stable_sort(pieces, {}, &QuantizedPiece::offset_bytes);
+}
 
 // The graph with the new nodes in place of the old ones, without nodes and initializers that only those took.
 void QuantizedNodes::finish() {
@@ -136,6 +201,12 @@ void QuantizedNodes::finish() {
     if (!freed.contains(tensor.name()) || taken.contains(tensor.name())) kept.Add()->Swap(&tensor);
   }
   graph_.mutable_initializer()->Swap(&kept);
+  google::protobuf::RepeatedPtrField<onnx::SparseTensorProto> sparse;
+  for (onnx::SparseTensorProto& tensor : *graph_.mutable_sparse_initializer()) {
+    const std::string& name = tensor.values().name();
+    if (!freed.contains(name) || taken.contains(name)) sparse.Add()->Swap(&tensor);
+  }
+  graph_.mutable_sparse_initializer()->Swap(&sparse);
   google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>
       inputs;  // opset 11: initializers may be inputs, too
   for (onnx::ValueInfoProto& input : *graph_.mutable_input()) {
@@ -155,43 +226,20 @@ QuantizedGraph::QuantizedGraph(std::string_view model, std::string source,
   if (!fits || !s.model.ParseFromArray(model.data(), static_cast<int>(model.size())) || !s.model.has_graph())
     throw InputError(fmt::format("{} is not an ONNX model", s.source));
   inline_local_functions(s.model, s.source);
+  s.note_places();
   QuantizedNodes work(s.model, s.source);
   work.expect(tables);
   for (std::size_t i = 0; i < nodes.size(); ++i) work.replace(nodes[i], i);
   for (std::size_t i = 0; i < tables.size(); ++i) work.replace(tables[i], nodes.size() + i);
   work.finish();
   s.unpacked_bytes = work.unpacked_bytes();
+  s.note_kept();
   for (const auto& [key, value] : metadata) {
     onnx::StringStringEntryProto& entry = *s.model.add_metadata_props();
     entry.set_key(key);
     entry.set_value(value);
   }
-  // What stays comes first, in the model's order; then what is new.
-  std::unordered_map<std::string, std::uint64_t> offsets;  // of new pieces
-  const auto place = [&](QuantizedPiece piece) -> const QuantizedPiece& {
-    if (!piece.twin_of.empty()) {
-      piece.offset_bytes = offsets.at(piece.twin_of);
-      return s.pieces.emplace_back(std::move(piece));
-    }
-    piece.offset_bytes = aligned(s.data_bytes);
-    s.data_bytes = piece.offset_bytes + piece.size_bytes;
-    if (piece.kind != QuantizedPiece::Kind::copied) offsets.emplace(piece.name, piece.offset_bytes);
-    return s.pieces.emplace_back(std::move(piece));
-  };
-  visit_tensors(*s.model.mutable_graph(), [&](onnx::TensorProto& tensor) {
-    if (tensor.data_location() != onnx::TensorProto::EXTERNAL) return;
-    const QuantizedPiece& piece = place(copied_piece(tensor, s.source));
-    place_external(tensor, piece.offset_bytes, piece.size_bytes);
-  });
-  for (QuantizedPiece& made : work.pieces()) {
-    const QuantizedPiece& piece = place(std::move(made));
-    onnx::TensorProto& tensor = *s.model.mutable_graph()->add_initializer();
-    tensor.set_name(piece.name);
-    tensor.set_data_type(onnx_dtype(piece.dtype));
-    for (const std::int64_t dim : piece.shape) tensor.add_dims(dim);
-    place_external(tensor, piece.offset_bytes, piece.size_bytes);
-  }
-  std::ranges::stable_sort(s.pieces, {}, &QuantizedPiece::offset_bytes);
+  s.place_all(work.pieces());
 }
 
 QuantizedGraph::~QuantizedGraph() = default;
@@ -201,6 +249,22 @@ QuantizedGraph& QuantizedGraph::operator=(QuantizedGraph&&) noexcept = default;
 const std::vector<QuantizedPiece>& QuantizedGraph::pieces() const noexcept { return state_->pieces; }
 std::uint64_t QuantizedGraph::data_bytes() const noexcept { return state_->data_bytes; }
 std::uint64_t QuantizedGraph::unpacked_bytes() const noexcept { return state_->unpacked_bytes; }
+
+std::uint64_t QuantizedGraph::alignment_of(std::uint64_t size_bytes) noexcept {
+  constexpr std::uint64_t kLarge = std::uint64_t{1} << 20U;
+  constexpr std::uint64_t kCacheLine = 64;
+  return size_bytes < kLarge ? kCacheLine : OnnxModel::kAlignmentBytes;
+}
+
+bool QuantizedGraph::keeps(const std::string& constant) const {
+  const State& s = *state_;
+  if (s.kept.contains(constant)) return true;
+  const auto own = s.places.find(constant);
+  return own != s.places.end() && std::ranges::any_of(s.kept, [&](const std::string& other) {
+           const auto place = s.places.find(other);
+           return place != s.places.end() && place->second == own->second;
+         });
+}
 
 std::string QuantizedGraph::serialize(const std::string& data_file) const {
   onnx::ModelProto model = state_->model;

@@ -65,7 +65,7 @@ struct QuantizedPiece {
   std::string name;
   DType dtype = DType::u8;
   Shape shape;
-  std::uint64_t offset_bytes = 0;  // multiples of OnnxModel::kAlignmentBytes
+  std::uint64_t offset_bytes = 0;  // a multiple of QuantizedGraph::alignment_of(size_bytes)
   std::uint64_t size_bytes = 0;
   // Of what is copied: the initializer, and where its bytes lie in the model's folder.
   std::string source;
@@ -73,7 +73,8 @@ struct QuantizedPiece {
   std::uint64_t source_offset_bytes = 0;
   // Of the first node (then table: nodes.size() + its number) that takes it.
   std::size_t unit = 0;
-  // The piece whose bytes these are, too: another shape of the same numbers. "": none.
+  // The piece whose bytes these are, too: another shape of the same numbers, or another copied initializer of
+  // the same place. "": none.
   std::string twin_of;
 
   bool operator==(const QuantizedPiece&) const = default;
@@ -93,6 +94,10 @@ class QuantizedGraph {
   QuantizedGraph(std::string_view model, std::string source, std::span<const QuantizedNode> nodes,
                  std::span<const QuantizedTable> tables,
                  std::span<const std::pair<std::string, std::string>> metadata);
+  // Of a tensor of so many bytes in the data file: a page for those of 1 MiB and more, which a runtime may
+  // want to map, a cache line for smaller ones, of which a model may have thousands.
+  [[nodiscard]] static std::uint64_t alignment_of(std::uint64_t size_bytes) noexcept;
+
   ~QuantizedGraph();
   QuantizedGraph(QuantizedGraph&&) noexcept;
   QuantizedGraph& operator=(QuantizedGraph&&) noexcept;
@@ -103,6 +108,9 @@ class QuantizedGraph {
   // What a runtime holds of weights that it unpacks when it loads the model: ONNX Runtime keeps room for each
   // step that it folds, and the weight as its kernels take it (docs/quantize.md has what was measured).
   [[nodiscard]] std::uint64_t unpacked_bytes() const noexcept;
+  // Whether something in the graph still takes a constant of the model (an initializer, or what a Constant
+  // node gives), or another one that lies at the same place of the same file.
+  [[nodiscard]] bool keeps(const std::string& constant) const;
   // The graph; its data is expected beside it under `data_file`. Throws MachineError beyond 2 GiB.
   [[nodiscard]] std::string serialize(const std::string& data_file) const;
 

@@ -20,6 +20,14 @@ struct QuantizedGraph::State {
   std::vector<QuantizedPiece> pieces;
   std::uint64_t data_bytes = 0;
   std::uint64_t unpacked_bytes = 0;
+  // Where the constants of the model as it was lie outside, and those that are still in the graph.
+  std::map<std::string, std::pair<std::string, std::uint64_t>> places;
+  std::set<std::string> kept;
+
+  void note_places();
+  void note_kept();
+  // Lays out the data file, and refers to it. `made`: new tensors.
+  void place_all(std::vector<QuantizedPiece>& made);
 };
 
 inline void set_integer(onnx::NodeProto& node, const std::string& name, std::int64_t value) {

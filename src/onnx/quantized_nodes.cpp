@@ -42,11 +42,21 @@ void QuantizedNodes::index_graph() {
       ++names_[output];
     }
     ++names_[graph_.node(i).name()];
+    if (graph_.node(i).op_type() != "Constant" || graph_.node(i).output_size() != 1) continue;
+    if (const onnx::AttributeProto* const value = find_attribute(graph_.node(i), "value")) {
+      types_[graph_.node(i).output(0)] = value->t().data_type();
+      ranks_[graph_.node(i).output(0)] = value->t().dims_size();
+    }
   }
   for (const auto& tensor : graph_.initializer()) {
     ++names_[tensor.name()];
     types_[tensor.name()] = tensor.data_type();
     ranks_[tensor.name()] = tensor.dims_size();
+  }
+  for (const auto& sparse : graph_.sparse_initializer()) {
+    ++names_[sparse.values().name()];
+    types_[sparse.values().name()] = sparse.values().data_type();
+    ranks_[sparse.values().name()] = sparse.dims_size();
   }
   for (const auto* values : {&graph_.input(), &graph_.output(), &graph_.value_info()}) {
     for (const onnx::ValueInfoProto& value : *values) {
@@ -207,23 +217,26 @@ void QuantizedNodes::replace(const QuantizedTable& table, std::size_t number) {
   freed_operands_.push_back(work.old.input(0));
   const std::int64_t blocks = (table.depth + table.block - 1) / table.block;
   const DType scales = work.type == kHalf ? DType::f16 : DType::f32;
-  const std::string key = fmt::format("{} blocks {}", table.share, name(scales));
-  const auto known = shared_.find(key);
+  if (blocks * table.block != table.depth)
+    fail(work.old.name(), fmt::format("blocks of {} do not divide its rows of {}", table.block, table.depth));
+  const std::string key = fmt::format("{} rows {}", table.share, name(scales));
+  const auto same = shared_.find(key);
+  const auto unit = shared_.find(fmt::format("{} blocks {}", table.share, name(scales)));
   using Kind = QuantizedPiece::Kind;
   const Shape shape{table.rows, table.depth * table.bits / 8};
-  if (!table.share.empty() && known != shared_.end() && blocks * table.block == table.depth) {
-    work.stored = known->second;
+  if (!table.share.empty() && same != shared_.end()) {
+    work.stored = same->second;
+  } else if (!table.share.empty() && unit != shared_.end()) {
+    work.stored = unit->second;
     const std::string levels = initializer(table.weight + ".rows", Kind::blocks, DType::u8, shape, number);
     pieces_.back().twin_of = work.stored.levels;
     work.stored.levels = levels;
   } else {
-    if (blocks * table.block != table.depth)
-      fail(work.old.name(),
-           fmt::format("blocks of {} do not divide its rows of {}", table.block, table.depth));
     work.stored.levels = initializer(table.weight + ".rows", Kind::blocks, DType::u8, shape, number);
     work.stored.scales =
         initializer(table.weight + ".rows.scales", Kind::scales, scales, {table.rows, blocks}, number);
   }
+  if (!table.share.empty()) shared_[key] = work.stored;
   onnx::NodeProto& node =
       add(work, "GatherBlockQuantized", {work.stored.levels, work.old.input(1), work.stored.scales});
   node.set_domain(kContrib);

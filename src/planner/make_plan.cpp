@@ -70,6 +70,7 @@ class Planning {
   RunContext context_;
   SensitivityReport report_;
   std::vector<Format> formats_;  // that the plan may use; of the context's
+  std::vector<UnitGroup> groups_;
   std::optional<PlanProblem> problem_;
   PlanResult result_;
   bool ready_ = false;  // the unquantized model was run
@@ -123,8 +124,8 @@ void Planning::make_problem() {
     if (options_.on_progress) options_.on_progress({"kernels timed", 0, 0});
     times.emplace(*context_.store, options_.latency_rows, options_.threads, options_.cancel);
   }
-  problem_.emplace(group_units(*context_.program, context_.selected, context_.row_of), formats_,
-                   errors_of(formats_), times ? &*times : nullptr);
+  groups_ = group_units(*context_.program, context_.selected, context_.row_of, context_.formats);
+  problem_.emplace(groups_, formats_, errors_of(formats_), times ? &*times : nullptr);
 }
 
 std::vector<OutputError> Planning::measure(std::span<const PlanChoices> plans, const std::string& stage) {
@@ -144,8 +145,7 @@ std::vector<OutputError> Planning::measure(std::span<const PlanChoices> plans, c
 
 // The curve is of all formats that were measured, whatever this plan may use.
 void Planning::add_front() {
-  const PlanProblem all(group_units(*context_.program, context_.selected, context_.row_of), context_.formats,
-                        errors_of(context_.formats), nullptr);
+  const PlanProblem all(groups_, context_.formats, errors_of(context_.formats), nullptr);
   PlanFront& front = result_.front;
   front.unquantized_bytes = all.unquantized_bytes();
   for (const KnapsackPoint& point : knapsack_front(all.knapsack()))

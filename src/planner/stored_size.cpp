@@ -1,33 +1,68 @@
 #include "planner/stored_size.h"
 
-#include "quant/packed_blocks.h"
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "core/mapped_file.h"
+#include "onnx/quantized_graph.h"
+#include "quantizer/prepared_model.h"
+#include "sensitivity/kept_weights.h"
 
 namespace qvl {
 namespace {
 
-// One matrix of a MatMul or Gemm, not a stack and not a vector (which is the only MatMul weight that lies
-// so).
-bool is_matrix(const StoredWeight& weight) {
-  const bool vector = weight.op == "MatMul" && weight.layout.axis == DepthAxis::contiguous;
-  return weight.op != "Conv" && weight.layout.matrices == 1 && !vector;
+QuantPlan plan_of(const ModelPart& part, const std::vector<bool>& selected, const Format& format) {
+  QuantPlan plan;
+  for (std::size_t local = 0; local < part.units.size(); ++local) {
+    if (selected[part.first_unit + local])
+      plan.entries.push_back({part.units[local].name, PlannedFormat{format}});
+  }
+  return plan;
+}
+
+// What goes from the file when all selected units are quantized.
+void add_kept(const ModelPart& part, const std::vector<bool>& selected, const QuantizedGraph& quantized,
+              std::vector<StoredSize>& sizes) {
+  const ModelGraph& graph = part.graph;
+  std::unordered_set<std::string> counted;
+  for (std::size_t local = 0; local < part.units.size(); ++local) {
+    if (!selected[part.first_unit + local]) continue;
+    const Unit& unit = part.units[local];
+    StoredSize& size = sizes[local];
+    size.shared = quantized.keeps(unit.weight);
+    for (const std::string& name : initializers_behind(graph, unit.weight_value)) {
+      const ModelGraph::Constant& constant = *graph.constant(name);
+      if (quantized.keeps(name)) continue;
+      // Initializers at one place of a file of external data are stored once.
+      const bool is_new = counted.insert(constant.external ? graph.first_alike(name) : name).second;
+      if (is_new) size.kept_bytes += constant.size_bytes;
+      if (name == unit.weight) size.repeated = !is_new;
+    }
+  }
 }
 
 }  // namespace
 
-std::uint64_t stored_bytes(const StoredWeight& weight, const std::optional<Format>& format) {
-  if (!format) return weight.bytes;
-  const WeightLayout& layout = weight.layout;
-  const auto channels = static_cast<std::uint64_t>(layout.matrices * layout.rows);
-  const auto depth = static_cast<std::uint64_t>(layout.depth);
-  if (format->block == 0) return channels * (depth + 4);
-  const std::uint64_t scale = is_matrix(weight) && weight.stored == DType::f16 ? 2 : 4;
-  if (format->bits == 8) {
-    const auto groups = static_cast<std::uint64_t>(format->blocks(layout.depth));
-    return channels * (depth + groups * scale);
+std::vector<StoredSize> stored_sizes(const ModelPart& part, const std::vector<bool>& selected,
+                                     std::span<const Format> formats) {
+  std::vector<StoredSize> sizes(part.units.size());
+  const MappedFile file(part.graph.path());
+  const std::string_view model(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  std::unordered_map<std::string, std::size_t> local_of;
+  for (std::size_t local = 0; local < part.units.size(); ++local) local_of[part.units[local].name] = local;
+  for (std::size_t f = 0; f < formats.size(); ++f) {
+    const PreparedModel prepared =
+        prepare_model(part.graph, part.units, plan_of(part, selected, formats[f]), {});
+    const QuantizedGraph quantized(model, part.graph.path().string(), prepared.nodes, prepared.tables, {});
+    for (StoredSize& size : sizes) size.quantized_bytes.push_back(0);
+    for (const QuantizedPiece& piece : quantized.pieces()) {
+      if (piece.kind == QuantizedPiece::Kind::copied || !piece.twin_of.empty()) continue;
+      sizes[local_of.at(prepared.names[piece.unit])].quantized_bytes.back() += piece.size_bytes;
+    }
+    if (f == 0) add_kept(part, selected, quantized, sizes);
   }
-  const auto block = static_cast<std::uint64_t>(stored_block(*format, layout.depth));
-  const std::uint64_t blocks = channels * ((depth + block - 1) / block);
-  return blocks * (block * static_cast<std::uint64_t>(format->bits) / 8 + scale);
+  return sizes;
 }
 
 }  // namespace qvl

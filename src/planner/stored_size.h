@@ -1,36 +1,40 @@
-// How many bytes a unit's weight takes in a quantized model's file.
+// How many bytes the weights of units take in a model's file, as it is and quantized.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
-#include "core/dtype.h"
 #include "quant/format.h"
 #include "quant/weight_layout.h"
+#include "sensitivity/model_part.h"
 
 namespace qvl {
 
 struct StoredWeight {
-  std::string op;             // MatMul, Gemm, Conv
-  WeightLayout layout;        // as the unit's node takes it
-  DType stored = DType::f32;  // of the initializer in the model
-  std::uint64_t bytes = 0;    // of the initializer in the model
+  std::string op;       // MatMul, Gemm, Conv
+  WeightLayout layout;  // as the unit's node takes it
 };
 
-// Integers, what fills up the last block of 4-bit ones, and scales; no zero points, which are constant, no
-// biases, no names, no alignment. The contract with what `qvl quantize` writes where no accuracy level is
-// asked for:
-//
-//   no format           the initializer as it is
-//   int8, int8-dynamic, a byte a weight and an f32 scale for each output channel
-//   int8-static
-//   int8:B              a byte a weight and ceil(depth / B) scales for each output channel, of 2 bytes where
-//   the
-//                       model's weight is f16 and a matrix of a MatMul or Gemm, else 4
-//   int4:B              output channels x ceil(depth / b) blocks of b / 2 bytes and such a scale each, b
-//   being
-//                       stored_block() (quant/packed_blocks.h)
-[[nodiscard]] std::uint64_t stored_bytes(const StoredWeight& weight, const std::optional<Format>& format);
+// By which the file grows because of a unit.
+struct StoredSize {
+  // Something else takes the weight, too (the embedding of a tied lm_head): it stays in the file, and what
+  // the unit adds is nothing when it is kept, and its whole quantized form else.
+  bool shared = false;
+  // An initializer that a unit before this one counts already.
+  bool repeated = false;
+  std::uint64_t kept_bytes = 0;                // of the initializers that the quantized file does not have
+  std::vector<std::uint64_t> quantized_bytes;  // by format: integers, what fills up the last block, scales
+};
+
+// Of the part's units, in their order; of those not selected all is 0. Read from the graph that
+// `qvl quantize` writes where all selected units are in one format: what several units share (in one format
+// and one order of the same numbers) is counted for the first of them, which is right for every plan that
+// gives units with the same weight the same format. Constants that are the same in every file (zero points),
+// biases, nodes, and what fills up a page are not counted. Throws as quantize_model does for what cannot be
+// quantized.
+[[nodiscard]] std::vector<StoredSize> stored_sizes(const ModelPart& part, const std::vector<bool>& selected,
+                                                   std::span<const Format> formats);
 
 }  // namespace qvl

@@ -14,6 +14,7 @@
 #include "quantizer/chosen_plan.h"
 #include "quantizer/model_output.h"
 #include "qvl/quantize.h"
+#include "sensitivity/kept_weights.h"
 
 namespace qvl {
 namespace {
@@ -78,19 +79,33 @@ class QuantizedExport {
     for (const PlannedArtifact& artifact : run_.plan().artifacts()) {
       const HollowModel hollow(artifact.model, staging.path(), artifact.file);
       for (const Unit& unit : hollow.units) names.push_back(unit.name);
-      units_.push_back(static_cast<int>(hollow.units.size()));
       outputs_.push_back(std::make_unique<ModelOutput>(
           artifact.model.serialize(data_file_name(artifact.file)), artifact.file,
-          prepare_model(*hollow.graph, hollow.units, plan_, {}, options_.threads), plan_.sha256()));
+          prepare_model(*hollow.graph, hollow.units, plan_, {}), plan_.sha256()));
+      WeightUses uses = weight_uses(*hollow.graph, hollow.units, outputs_.back()->prepared().table_weights());
+      QuantizedFile& file = result_.files.emplace_back();
+      file.file = artifact.file;
+      file.units = static_cast<int>(hollow.units.size());
+      file.quantized = static_cast<int>(outputs_.back()->prepared().nodes.size());
+      file.weight_bytes = uses.bytes;
+      file.kept = std::move(uses.kept);
+      file.notes = outputs_.back()->notes();
     }
     require_units(plan_, names, options_.checkpoint.string());
+    std::vector<const PreparedModel*> models;
+    for (const auto& output : outputs_) {
+      const PreparedModel& prepared = output->prepared();
+      if (!prepared.tables.empty() || !prepared.kept.empty()) models.push_back(&prepared);
+    }
+    if (!models.empty())  // of an export of the vision encoder alone there are none
+      require_tables(plan_, models, options_.checkpoint.string());
   }
 
   void write(std::size_t index, const fs::path& folder, ManifestArtifact& entry) {
     const PlannedArtifact& artifact = run_.plan().artifacts()[index];
     ModelOutput* const output = outputs_[index].get();
-    QuantizedFile file{artifact.file, entry.file_bytes + entry.data_bytes, 0, units_[index],
-                       static_cast<int>(output->prepared().nodes.size())};
+    QuantizedFile& file = result_.files[index];
+    file.bytes_before = entry.file_bytes + entry.data_bytes;
     const ModelOutput* twin = artifact.twin ? outputs_.at(*artifact.twin).get() : nullptr;
     if (twin != nullptr && output->is_twin_of(*twin)) {
       output->open_twin(folder, artifact.file, *twin, {options_.threads, options_.progress, options_.cancel},
@@ -112,7 +127,6 @@ class QuantizedExport {
     entry.data_bytes = output->graph().data_bytes();
     file.bytes_after = entry.file_bytes + entry.data_bytes;
     file.unpacked_bytes = output->graph().unpacked_bytes();
-    result_.files.push_back(std::move(file));
     tensors_.push_back(entry.tensors);
   }
 
@@ -121,7 +135,6 @@ class QuantizedExport {
   ExportRun run_;
   QuantizeResult result_;
   std::vector<std::unique_ptr<ModelOutput>> outputs_;  // by artifact
-  std::vector<int> units_;                             // likewise, how many it has
   std::vector<std::vector<TensorReport>> tensors_;
 };
 

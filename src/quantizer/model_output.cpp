@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <string>
 
 #include "core/output_file.h"
@@ -87,6 +88,29 @@ void ModelOutput::finish() {
     data_.reset();
   }
   write_file(folder_ / file_, graph_.serialize(data_file_name(file_)));
+}
+
+std::vector<std::string> ModelOutput::notes() const {
+  std::vector<std::string> notes;
+  for (const KeptTable& table : prepared_.kept) {
+    notes.push_back(
+        fmt::format("the table {} {} stays as it is: {}", table.weight, to_string(table.shape), table.why));
+  }
+  std::set<std::string> told;
+  for (const QuantizedTable& table : prepared_.tables) {
+    if (!graph_.keeps(table.weight) || !told.insert(table.weight).second) continue;
+    notes.push_back(
+        fmt::format("{} is in the file as it is, too, since something else takes it: the embedding in {} "
+                    "bits makes the file "
+                    "larger. Units that take it share its bytes when they are in the embedding's format",
+                    table.weight, table.bits));
+  }
+  for (const QuantizedNode& node : prepared_.nodes) {
+    if (!graph_.keeps(node.weight) || !told.insert(node.weight).second) continue;
+    notes.push_back(
+        fmt::format("{} is in the file as it is, too, since something else takes it", node.weight));
+  }
+  return notes;
 }
 
 std::vector<TensorReport> ModelOutput::tensors(const std::vector<TensorReport>& before) const {

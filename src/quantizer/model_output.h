@@ -42,6 +42,8 @@ class ModelOutput {
   // The rest of the data, and the graph.
   void finish();
 
+  // What one would not expect of the file: weights that it has twice, tables that are kept.
+  [[nodiscard]] std::vector<std::string> notes() const;
   // Of all external tensors of the new graph. `before`: those of the model it came from; empty where nothing
   // is known of them.
   [[nodiscard]] std::vector<TensorReport> tensors(const std::vector<TensorReport>& before) const;

@@ -19,6 +19,7 @@
 #include "quantizer/chosen_plan.h"
 #include "quantizer/file_record.h"
 #include "quantizer/model_output.h"
+#include "sensitivity/kept_weights.h"
 #include "sensitivity/model_hash.h"
 
 namespace qvl {
@@ -131,22 +132,21 @@ void Quantization::prepare() {
     end();
   }
   const std::string hash = plan_.sha256();
-  bool has_table = false;
-  for (const auto& source : sources_) {
-    PreparedModel prepared =
-        prepare_model(source->graph, source->units, plan_, calibrated_, options_.threads);
-    if (prepared.units.empty()) continue;
-    has_table = has_table || !prepared.tables.empty();
-    const MappedFile file(source->graph.path());
-    source->output = std::make_unique<ModelOutput>(
+  std::vector<PreparedModel> all;
+  std::vector<const PreparedModel*> models;
+  for (const auto& source : sources_)
+    all.push_back(prepare_model(source->graph, source->units, plan_, calibrated_));
+  for (const PreparedModel& prepared : all) models.push_back(&prepared);
+  require_tables(plan_, models, options_.model.string());
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    Source& source = *sources_[i];
+    if (all[i].units.empty()) continue;
+    hold_computed_weights(source.graph, all[i]);
+    const MappedFile file(source.graph.path());
+    source.output = std::make_unique<ModelOutput>(
         std::string_view(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()),
-        source->graph.path().string(), std::move(prepared), hash);
-    source->weights.emplace(source->graph, source->output->prepared().weights);
-  }
-  if (plan_.embedding && !has_table) {
-    throw InputError(
-        fmt::format("{} has no table of embeddings: no Gather along the rows of a constant matrix",
-                    options_.model.string()));
+        source.graph.path().string(), std::move(all[i]), hash);
+    source.weights.emplace(source.graph, source.output->prepared().weights);
   }
 }
 
@@ -233,15 +233,27 @@ void Quantization::write(const fs::path& place) {
 QuantizeResult Quantization::result(const fs::path& place) const {
   QuantizeResult result;
   for (const auto& source : sources_) {
-    QuantizedFile file{source->file, 0, 0, static_cast<int>(source->units.size()), 0};
+    QuantizedFile file;
+    file.file = source->file;
+    file.units = static_cast<int>(source->units.size());
+    const auto tables =
+        source->output ? source->output->prepared().table_weights() : std::vector<std::string>();
+    WeightUses uses = weight_uses(source->graph, source->units, tables);
+    file.weight_bytes = uses.bytes;
+    file.kept = std::move(uses.kept);
     for (const fs::path& before : source->graph.files()) file.bytes_before += fs::file_size(before);
     file.bytes_after = fs::file_size(place / source->file);
     if (source->output) {
       file.bytes_after += source->output->graph().data_bytes();
       file.unpacked_bytes = source->output->graph().unpacked_bytes();
       file.quantized = static_cast<int>(source->output->prepared().nodes.size());
+      file.notes = source->output->notes();
     } else {
       file.bytes_after = file.bytes_before;
+    }
+    if (file.bytes_after > file.bytes_before) {
+      file.notes.push_back(
+          fmt::format("it is larger than before, by {} bytes", file.bytes_after - file.bytes_before));
     }
     result.files.push_back(std::move(file));
   }

@@ -36,6 +36,13 @@ Tensor widened(Tensor tensor) {
 Values inputs_of(const ModelGraph& graph, const std::string& sample,
                  std::vector<std::pair<std::string, Tensor>> tensors) {
   Values values;
+  for (const auto& [name, tensor] : tensors) {
+    if (!graph.has_default(name)) continue;
+    throw InputError(fmt::format(
+        "{} gives {}, for which {} has a value of its own: qvl takes that for constant; leave {} out "
+        "of the samples, or remove its initializer from the model",
+        sample, name, graph.path().filename().string(), name));
+  }
   for (const ModelGraph::Port& port : graph.inputs()) {
     const auto found = std::ranges::find(tensors, port.name, [](const auto& pair) { return pair.first; });
     if (found == tensors.end()) {

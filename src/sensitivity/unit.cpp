@@ -3,16 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "core/name_pattern.h"
 #include "core/parallel.h"
+#include "exporter/transpose.h"
 #include "qvl/error.h"
 #include "runtime/session.h"
 #include "sensitivity/graph_walk.h"
+#include "sensitivity/weight_view.h"
 
 namespace qvl {
 namespace {
@@ -37,15 +41,17 @@ OutputTensor compute_constant(const ModelGraph& graph, const std::string& value)
   return std::move(session.run({}).front());
 }
 
-// Shape of a floating-point constant of at most 32 bits; none for others.
-std::optional<Shape> weight_shape(const ModelGraph& graph, const std::string& value) {
-  if (const ModelGraph::Constant* constant = graph.constant(value)) {
-    if (!is_floating(constant->stored) || constant->stored == DType::f64) return std::nullopt;
-    return constant->shape;
-  }
-  const OutputTensor tensor = compute_constant(graph, value);
-  if (tensor.dtype() != DType::f32) return std::nullopt;
-  return tensor.shape();
+// Shapes of constants that nodes compute, each computed once; none for numbers that are not f32.
+ShapeOf computed_shapes(const ModelGraph& graph) {
+  auto known = std::make_shared<std::unordered_map<std::string, std::optional<Shape>>>();
+  return [&graph, known](const std::string& value) {
+    const auto [entry, is_new] = known->try_emplace(value);
+    if (is_new) {
+      const OutputTensor tensor = compute_constant(graph, value);
+      if (tensor.dtype() == DType::f32) entry->second = tensor.shape();
+    }
+    return entry->second;
+  };
 }
 
 WeightLayout layout_of(const ModelGraph& graph, std::size_t node, const Shape& shape) {
@@ -76,35 +82,68 @@ void tell_apart(std::vector<Unit>& units) {
 
 std::vector<Unit> find_units(const ModelGraph& graph) {
   const std::vector<bool> counts = ancestors_of(graph, graph.outputs().front().name, true);
+  const ShapeOf shape_of = computed_shapes(graph);
   std::vector<Unit> units;
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
     const ModelGraph::Node& node = graph.nodes()[i];
     if (!counts[i] || !takes_constant_weight(graph, node)) continue;
     const std::string& value = node.inputs[1];
-    const auto shape = weight_shape(graph, value);
-    if (!shape) continue;  // integers, or numbers of 64 bits
-    units.push_back({i, node.name, node.op, origin_of(graph, value), value, node.inputs[0], node.outputs[0],
-                     *shape, layout_of(graph, i, *shape)});
+    const auto view = view_of(graph, value, shape_of);
+    if (!view) continue;  // integers, or numbers of 64 bits
+    if (std::ranges::find(view->shape, 0) != view->shape.end()) continue;
+    Unit unit{i,
+              node.name,
+              node.op,
+              origin_of(graph, value),
+              value,
+              node.inputs[0],
+              node.outputs[0],
+              view->shape,
+              layout_of(graph, i, view->shape),
+              value,
+              {}};
+    const auto in_source = layout_in_source(*view, unit.layout);
+    if (in_source) unit.source = graph.first_alike(view->source);
+    unit.source_layout = in_source.value_or(unit.layout);
+    units.push_back(std::move(unit));
   }
   tell_apart(units);
   return units;
 }
 
+std::vector<float> compute_floats(const ModelGraph& graph, const std::string& constant) {
+  const OutputTensor tensor = compute_constant(graph, constant);
+  const auto values = tensor.as<float>();
+  return {values.begin(), values.end()};
+}
+
 std::vector<float> load_weight(const ModelGraph& graph, const Unit& unit, int threads) {
-  if (graph.constant(unit.weight_value) == nullptr) {
-    const OutputTensor tensor = compute_constant(graph, unit.weight_value);
-    const auto values = tensor.as<float>();
-    return {values.begin(), values.end()};
+  std::vector<float> values;
+  if (graph.constant(unit.source) == nullptr) {
+    values = compute_floats(graph, unit.source);
+  } else {
+    values.resize(unit.layout.elements());
+    constexpr std::size_t kPiece = std::size_t{1} << 22U;
+    const std::size_t pieces = (values.size() + kPiece - 1) / kPiece;
+    parallel_for(pieces, worker_count(threads), nullptr, [&](std::size_t piece, unsigned) {
+      const std::size_t first = piece * kPiece;
+      graph.read_f32(unit.source, first,
+                     std::span(values).subspan(first, std::min(kPiece, values.size() - first)));
+    });
   }
-  std::vector<float> values(unit.layout.elements());
-  constexpr std::size_t kPiece = std::size_t{1} << 22U;
-  const std::size_t pieces = (values.size() + kPiece - 1) / kPiece;
-  parallel_for(pieces, worker_count(threads), nullptr, [&](std::size_t piece, unsigned) {
-    const std::size_t first = piece * kPiece;
-    graph.read_f32(unit.weight_value, first,
-                   std::span(values).subspan(first, std::min(kPiece, values.size() - first)));
-  });
-  return values;
+  if (unit.layout.axis == unit.source_layout.axis || unit.layout.rows == 1 || unit.layout.depth == 1)
+    return values;
+  // From [rows, depth] to [depth, rows], or back.
+  const bool from_rows = unit.source_layout.axis == DepthAxis::contiguous;
+  const std::int64_t lines = from_rows ? unit.layout.rows : unit.layout.depth;
+  const std::int64_t length = from_rows ? unit.layout.depth : unit.layout.rows;
+  const auto each = static_cast<std::size_t>(lines * length);
+  std::vector<float> turned(values.size());
+  for (std::size_t first = 0; first < values.size(); first += each) {
+    transpose(std::as_bytes(std::span(values).subspan(first, each)), length,
+              std::as_writable_bytes(std::span(turned).subspan(first, each)), lines, length, sizeof(float));
+  }
+  return turned;
 }
 
 bool matches(const std::string& pattern, const std::string& name) {

@@ -22,16 +22,22 @@ struct Unit {
   std::string output;
   Shape shape;  // of weight_value
   WeightLayout layout;
+  // Where the numbers are read: an initializer (of several with the same bytes the first) whose numbers nodes
+  // only move, or what nodes compute. Units with the same source and source_layout have the same numbers.
+  std::string source;
+  WeightLayout source_layout;
 };
 
-// In the graph's order. Weights that nodes compute are computed once to learn their shape. Nodes that the
-// first output does not depend on, or only on the shape of what they give, and those inside sub-graphs (If,
-// Loop, Scan) and local functions, are no units. Throws as Session does when such a weight cannot be
-// computed.
+// In the graph's order. Weights that nodes compute, rather than move, are computed once to learn their shape;
+// a weight without elements makes no unit. Nodes that the first output does not depend on, or only on the
+// shape of what they give, and those inside sub-graphs (If, Loop, Scan) and local functions, are no units.
+// Throws as Session does when such a weight cannot be computed.
 [[nodiscard]] std::vector<Unit> find_units(const ModelGraph& graph);
 
 // The weight of a unit in f32, as its node takes it: read from the file (by so many threads), or computed.
 [[nodiscard]] std::vector<float> load_weight(const ModelGraph& graph, const Unit& unit, int threads);
+// The f32 numbers of a constant that nodes compute.
+[[nodiscard]] std::vector<float> compute_floats(const ModelGraph& graph, const std::string& constant);
 
 // Whether a name is meant by a pattern: names with * and ?, several with commas, ! before those to leave out.
 [[nodiscard]] bool matches(const std::string& pattern, const std::string& name);

@@ -8,6 +8,7 @@
 #include "core/mapped_file.h"
 #include "exporter/artifact_names.h"
 #include "onnx/model_summary.h"
+#include "onnx/quantized_graph.h"
 #include "qvl/version.h"
 #include "qwen25vl/text_graph.h"
 #include "qwen25vl/vision_graph.h"
@@ -208,9 +209,11 @@ class GraphCheck {
         throw InputError(fmt::format("{} {} {} cannot have {} bytes", t->name, name(t->dtype),
                                      to_string(t->shape), t->size_bytes));
       }
-      if (t->offset_bytes % OnnxModel::kAlignmentBytes != 0)
+      const std::uint64_t step = subject_.manifest.plan.empty() ? OnnxModel::kAlignmentBytes
+                                                                : QuantizedGraph::alignment_of(t->size_bytes);
+      if (t->offset_bytes % step != 0)
         throw InputError(fmt::format("{} begins at byte {}, which is not a multiple of {}", t->name,
-                                     t->offset_bytes, OnnxModel::kAlignmentBytes));
+                                     t->offset_bytes, step));
       const bool same_bytes = previous != nullptr && t->offset_bytes == previous->offset_bytes &&
                               t->size_bytes == previous->size_bytes;
       if (same_bytes) continue;  // one weight in two shapes

@@ -11,7 +11,7 @@ namespace qvl {
 namespace {
 
 StoredWeight weight_of(const std::string& op, std::int64_t matrices) {
-  return {op, {matrices, 24, 64, DepthAxis::strided}, DType::f32, 0};
+  return {op, {matrices, 24, 64, DepthAxis::strided}};
 }
 
 TEST(KernelTimes, EveryFormatOfEveryOpRuns) {

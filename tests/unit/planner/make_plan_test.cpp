@@ -81,7 +81,8 @@ SensitivityReport* MakePlanTest::measured_ = nullptr;
 
 TEST_F(MakePlanTest, UnitsOfOneInputAreAGroupAndATiedHeadTakesNoBytes) {
   const RunContext context(run_options(folder_.path() / "other"));
-  const std::vector<UnitGroup> groups = group_units(*context.program, context.selected, context.row_of);
+  const std::vector<UnitGroup> groups =
+      group_units(*context.program, context.selected, context.row_of, context.formats);
   std::vector<std::vector<std::string>> names;
   for (const UnitGroup& group : groups) {
     names.emplace_back();
@@ -94,11 +95,11 @@ TEST_F(MakePlanTest, UnitsOfOneInputAreAGroupAndATiedHeadTakesNoBytes) {
   EXPECT_EQ(names[2], (std::vector<std::string>{"/layers.0/gate/MatMul", "/layers.0/up/MatMul"}));
   EXPECT_EQ(names[12], std::vector<std::string>{"/head/MatMul"});
   const PlanUnit& head = groups[12].front();
-  EXPECT_TRUE(head.shared);
+  EXPECT_TRUE(head.size.shared);
   EXPECT_EQ(head.bytes({}), 0U);
   EXPECT_EQ(head.bytes(parse_format("int4:16")), 40U * 2 * (8 + 4));
   EXPECT_EQ(head.parameters(), 0U);
-  EXPECT_FALSE(groups[0].front().shared);
+  EXPECT_FALSE(groups[0].front().size.shared);
   EXPECT_EQ(groups[0].front().bytes({}), 32U * 32 * 4);
 }
 
