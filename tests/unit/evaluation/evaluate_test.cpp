@@ -41,6 +41,7 @@ fs::path demo(const std::string& name, bool f32, std::int64_t pixels, std::vecto
   options.checkpoint = test::demo_checkpoint();
   options.out = out;
   options.text_in_f32 = f32;
+  options.hard_link = !f32;  // of the other the two text artifacts have a data file each
   options.image_width_pixels = options.image_height_pixels = pixels;
   if (!only.empty()) options.only = only;
   export_checkpoint(options);
