@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "qvl/error.h"
+#include "qvl/input.h"
 #include "qvl/progress.h"
 
 namespace qvl {
@@ -26,6 +27,7 @@ struct EngineOptions {
   // CPU: weights stay in the mapped files instead of being copied for the fastest runs. Loads in no time and
   // allocates the least, but short prompts take longer. Happens by itself where the copies would not fit.
   bool low_memory = false;
+  InputOptions input;
 };
 
 struct Question {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "qvl/error.h"
+#include "qvl/input.h"
 #include "qvl/progress.h"
 
 namespace qvl {
@@ -32,6 +33,7 @@ struct EvaluateOptions {
   int threads = 0;                  // 0: one per processor
   std::function<void(const EvaluateProgress&)> on_progress;  // may be empty
   const CancelToken* cancel = nullptr;                       // may be null; must outlive the call
+  InputOptions input;
 };
 
 struct EvaluatedFolder {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "qvl/error.h"
+#include "qvl/input.h"
 #include "qvl/progress.h"
 
 namespace qvl {
@@ -50,6 +51,7 @@ struct ExportOptions {
   int threads = 0;                      // 0: one per processor; at most 8 work
   Progress* progress = nullptr;         // may be null; must outlive the call
   const CancelToken* cancel = nullptr;  // may be null; must outlive the call
+  InputOptions input;                   // of these, on_warning only
 };
 
 struct ExportedArtifact {

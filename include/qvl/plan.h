@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "qvl/error.h"
+#include "qvl/input.h"
 #include "qvl/progress.h"
 #include "qvl/sensitivity.h"
 
@@ -37,6 +38,7 @@ struct PlanOptions {
   int threads = 0;
   std::function<void(const SensitivityProgress&)> on_progress;  // may be empty; one call at a time
   const CancelToken* cancel = nullptr;                          // may be null; must outlive the call
+  InputOptions input;
 };
 
 struct PlanRound {

@@ -6,6 +6,7 @@
 #include "qvl/error.h"
 #include "qvl/evaluate.h"
 #include "qvl/export.h"
+#include "qvl/input.h"
 #include "qvl/plan.h"
 #include "qvl/progress.h"
 #include "qvl/quantize.h"

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "qvl/error.h"
+#include "qvl/input.h"
 #include "qvl/progress.h"
 
 namespace qvl {
@@ -57,6 +58,7 @@ struct SensitivityOptions {
   Shard shard;
   std::function<void(const SensitivityProgress&)> on_progress;  // may be empty; one call at a time
   const CancelToken* cancel = nullptr;                          // may be null; must outlive the call
+  InputOptions input;
 };
 
 // At the unit's own output, over all samples.

@@ -32,6 +32,10 @@ class Checkpoint {
   // model.safetensors.index.json names; no tensor's bytes are touched. Throws InputError when something is
   // missing or broken: no config.json, no safetensors, a shard that is not there or not a plain file name, a
   // tensor that is not in the shard that the index names, two tensors with one canonical name.
+  //
+  // Where config.json ties lm_head to the embedding, config() tells what the tensors say, as transformers 5
+  // does: two stored tensors of different values are not tied (a fine-tune whose head was trained by itself),
+  // which notices() says, too; a stored lm_head.weight alone is the embedding. For that, both are read.
   [[nodiscard]] static Checkpoint open(const std::filesystem::path& folder);
 
   [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_; }
@@ -51,6 +55,8 @@ class Checkpoint {
 
   // Left over: nothing refers to them.
   [[nodiscard]] const std::vector<UnindexedTensor>& unindexed() const noexcept { return unindexed_; }
+  // What somebody should know who thinks that the files say something else; a sentence each.
+  [[nodiscard]] const std::vector<std::string>& notices() const noexcept { return notices_; }
   // The bytes of all tensors in names().
   [[nodiscard]] std::uint64_t size_bytes() const noexcept;
 
@@ -63,6 +69,8 @@ class Checkpoint {
   Checkpoint() = default;
   void open_single(const std::filesystem::path& file);
   void open_shards(const std::filesystem::path& index);
+  void settle_tied_head();
+  [[nodiscard]] bool same_values(std::string_view name, std::string_view other) const;
   // Enters a tensor under its canonical name.
   void place(const std::string& name, const Location& location, ConfigProblems& problems);
   [[nodiscard]] const Location& location(std::string_view name) const;
@@ -73,6 +81,7 @@ class Checkpoint {
   std::vector<SafetensorsFile> shards_;
   std::map<std::string, Location, std::less<>> tensors_;  // by canonical name
   std::vector<UnindexedTensor> unindexed_;
+  std::vector<std::string> notices_;
 };
 
 }  // namespace qvl

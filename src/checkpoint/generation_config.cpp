@@ -25,24 +25,19 @@ void read_eos(const ConfigFields& fields, std::vector<std::int64_t>& ids) {
   }
 }
 
-void read_sampling(const ConfigFields& fields, GenerationConfig& config) {
-  constexpr double kHuge = 1e6;
-  fields.read_optional("max_new_tokens", 1, kMaxId, config.max_new_tokens);
-  fields.read_optional("do_sample", config.do_sample);
-  fields.read_optional("temperature", 0.0, kHuge, config.temperature);
-  fields.read_optional("top_k", 0, kMaxId, config.top_k);
-  fields.read_optional("top_p", 0.0, 1.0, config.top_p);
-  if (!fields.has("repetition_penalty")) return;
-  double penalty = 0.0;
-  fields.read_number_above("repetition_penalty", 0.0, kHuge, penalty);
-  if (penalty > 0.0) config.repetition_penalty = penalty;
+// An id that nothing is generated with.
+void read_unused_id(const ConfigFields& fields, const char* name, std::optional<std::int64_t>& id) {
+  const Json* value = fields.find(name);
+  if (id || value == nullptr || !value->is_number_unsigned()) return;
+  const auto number = value->get<std::uint64_t>();
+  if (number <= static_cast<std::uint64_t>(kMaxId)) id = static_cast<std::int64_t>(number);
 }
 
 // The ids that generation_config.json left out.
 void read_model_ids(const ConfigFields& fields, GenerationConfig& config) {
   if (config.eos_token_ids.empty()) read_eos(fields, config.eos_token_ids);
-  if (!config.bos_token_id) fields.read_optional("bos_token_id", 0, kMaxId, config.bos_token_id);
-  if (!config.pad_token_id) fields.read_optional("pad_token_id", 0, kMaxId, config.pad_token_id);
+  read_unused_id(fields, "bos_token_id", config.bos_token_id);
+  read_unused_id(fields, "pad_token_id", config.pad_token_id);
 }
 
 }  // namespace
@@ -55,9 +50,9 @@ GenerationConfig parse_generation_config(std::string_view generation_json, std::
     ConfigProblems problems(generation_source);
     const ConfigFields fields(root, "", problems);
     read_eos(fields, config.eos_token_ids);
-    fields.read_optional("bos_token_id", 0, kMaxId, config.bos_token_id);
-    fields.read_optional("pad_token_id", 0, kMaxId, config.pad_token_id);
-    read_sampling(fields, config);
+    read_unused_id(fields, "bos_token_id", config.bos_token_id);
+    read_unused_id(fields, "pad_token_id", config.pad_token_id);
+    fields.read_optional("max_new_tokens", 1, kMaxId, config.max_new_tokens);
     problems.throw_if_any();
   }
   const Json root = parse_json(config_json, config_source);

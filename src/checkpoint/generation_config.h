@@ -9,17 +9,15 @@
 
 namespace qvl {
 
-// An empty optional is a field that the file leaves out; what that means is the engine's matter.
+// An empty optional is a field that the file leaves out; what that means is the engine's matter. Settings of
+// sampling and penalties are not read: decoding is greedy, and a value of theirs that only other programs
+// understand (top_k -1) is no reason to refuse the file.
 struct GenerationConfig {
   std::vector<std::int64_t> eos_token_ids;  // at least one; any of them ends an answer
+  // Only copied into checkpoints that `synth` writes; what is no token id (-1, null) counts as absent.
   std::optional<std::int64_t> bos_token_id;
   std::optional<std::int64_t> pad_token_id;
   std::optional<std::int64_t> max_new_tokens;
-  std::optional<bool> do_sample;
-  std::optional<double> temperature;         // >= 0
-  std::optional<std::int64_t> top_k;         // >= 0; 0 means no limit
-  std::optional<double> top_p;               // 0 to 1
-  std::optional<double> repetition_penalty;  // > 0
 
   friend bool operator==(const GenerationConfig&, const GenerationConfig&) = default;
 };

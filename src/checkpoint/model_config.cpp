@@ -255,8 +255,9 @@ ModelConfig parse_model_config(std::string_view json, std::string_view source) {
       check_vision(vision, config);
       check_text(text, config.text);
     }
+    // Files written before transformers 5 say it inside text_config only, which then counts, as there.
     config.text.tie_word_embeddings =
-        read_tie(top.has("tie_word_embeddings") ? top : nested).value_or(config.text.tie_word_embeddings);
+        read_tie(top).value_or(config.text.tie_word_embeddings) || read_tie(nested).value_or(false);
     read_token_ids(top, nested, config);
     read_dtype(top.has("dtype") || top.has("torch_dtype") ? top : nested, config.dtype);
   }

@@ -62,8 +62,8 @@ struct ModelConfig {
 
 // Both layouts are read: flat as on the hub (the text model's fields on the top level, `rope_scaling`) and
 // nested as transformers 5 writes it (`text_config`, `rope_parameters`). Where `text_config` is present, text
-// fields of the top level do not count, but for `tie_word_embeddings` and the token ids, where the top level
-// goes first.
+// fields of the top level do not count, but for the token ids, where the top level goes first, and
+// `tie_word_embeddings`, which is true when either level says so (as in transformers 5.24).
 //
 // A missing mrope_section means [16, 24, 24], that of all published sizes, where that fits the head size, and
 // is an error elsewhere. Default entries of fullatt_block_indexes beyond a smaller depth are left out.

@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/export_arguments.h"
+#include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/quantize_result.h"
@@ -61,6 +62,7 @@ void run(Arguments& arguments) {
   }
   if (arguments.dry_run && !arguments.plan.empty())
     throw UsageError("--dry-run tells sizes of an export without a plan; leave --plan out");
+  options.input.on_warning = print_warning;
   if (arguments.dry_run) return estimate(arguments);
   if (!options.preset.empty()) {
     throw UsageError("--preset has no weights: it goes with --dry-run; `qvl synth` writes such a checkpoint");

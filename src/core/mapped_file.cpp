@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/lfs_pointer.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -36,6 +37,12 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     data_ = static_cast<const std::byte*>(address);
   }
   fd_ = fd;
+  try {
+    refuse_lfs_pointer(bytes(), path_);
+  } catch (...) {
+    unmap();  // no destructor runs for what was never made
+    throw;
+  }
 }
 
 MappedFile::~MappedFile() { unmap(); }

@@ -11,8 +11,8 @@ namespace qvl {
 class MappedFile {
  public:
   MappedFile() = default;
-  // Throws InputError when the file is missing, unreadable or not a regular file. An empty file gives no
-  // bytes.
+  // Throws InputError when the file is missing, unreadable, not a regular file, or the pointer that git-lfs
+  // leaves in place of one. An empty file gives no bytes.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/json_text.h"
+#include "core/lfs_pointer.h"
 #include "qvl/error.h"
 #include "qwen25vl/manifest_format.h"
 #include "qwen25vl/picture_input.h"
@@ -53,6 +54,7 @@ void ModelFolder::read_manifest() {
           throw InputError(
               fmt::format("{} is missing; manifest.json lists it: export again", entry.file.string()));
         }
+        refuse_lfs_pointer(entry.file);
       }
       // Of the artifacts with f16 weights the outputs are f16, too.
       const std::uint64_t wider = artifact.at("outputs").at(0).at("dtype") == "F16" ? 2 : 1;

@@ -23,13 +23,15 @@ namespace {
 namespace fs = std::filesystem;
 
 // A checkpoint with everything that the export, and qvl run after it, needs.
-Checkpoint open_whole(const fs::path& folder) {
+Checkpoint open_whole(const ExportOptions& options) {
+  const fs::path& folder = options.checkpoint;
   Checkpoint checkpoint = Checkpoint::open(folder);
   TensorTable(checkpoint.config()).require_match(checkpoint);
   const fs::path tokenizer = folder / "tokenizer.json";
   require_chat_tokens(Tokenizer::load(tokenizer), checkpoint.config(), tokenizer.string());
   require_same_patches(read_preprocessor_config(folder), checkpoint.config().vision, folder.string());
   (void)read_generation_config(folder);
+  for (const std::string& notice : checkpoint.notices()) options.input.warn(notice);
   return checkpoint;
 }
 
@@ -58,7 +60,7 @@ std::uint64_t tensor_bytes(const ManifestArtifact& artifact) {
 
 ExportRun::ExportRun(const ExportOptions& options)
     : options_(options),
-      checkpoint_(open_whole(options.checkpoint)),
+      checkpoint_(open_whole(options)),
       plan_(options, source_from_checkpoint(checkpoint_)) {
   refuse_existing();
 }

@@ -63,14 +63,15 @@ std::string generation_config_text(const GenerationConfig& ids) {
 }
 
 std::string preprocessor_config_text(const VisionConfig& vision) {
-  const PreprocessorConfig published;
-  return pretty({{"min_pixels", published.min_pixels},
-                 {"max_pixels", published.max_pixels},
+  const PreprocessorConfig usual;
+  // Of the published files; what a file without limits means is less.
+  return pretty({{"min_pixels", 3136},
+                 {"max_pixels", 12845056},
                  {"patch_size", vision.patch_size},
                  {"temporal_patch_size", vision.temporal_patch_size},
                  {"merge_size", vision.spatial_merge_size},
-                 {"image_mean", published.image_mean},
-                 {"image_std", published.image_std},
+                 {"image_mean", usual.image_mean},
+                 {"image_std", usual.image_std},
                  {"image_processor_type", "Qwen2VLImageProcessor"},
                  {"processor_class", "Qwen2_5_VLProcessor"}});
 }

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <thread>
 
+#include "core/lfs_pointer.h"
 #include "qvl/error.h"
 #include "runtime/element_type.h"
 #include "runtime/library.h"
@@ -86,6 +87,9 @@ void check_model_file(const fs::path& model) {
   }
   if (fs::file_size(model, error) == 0)
     throw InputError(fmt::format("the model {} is empty", model.string()));
+  // The usual names of its data file, too: ONNX Runtime would only say that the file is too short.
+  refuse_lfs_pointer(model);
+  for (const char* suffix : {"_data", ".data"}) refuse_lfs_pointer(model.string() + suffix);
 }
 
 // Names are given out by an allocator of ONNX Runtime.
