@@ -7,6 +7,7 @@
 
 #include "cli/bench_table.h"
 #include "cli/command.h"
+#include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "qvl/evaluate.h"
@@ -18,6 +19,7 @@ using OrderedJson = nlohmann::ordered_json;
 
 struct Arguments {
   EvaluateOptions options;
+  InputArguments input;
   bool no_answers = false;
   bool json = false;
   bool quiet = false;
@@ -103,6 +105,7 @@ void print_table(const Evaluation& evaluation) {
 void run(Arguments& arguments) {
   EvaluateOptions& options = arguments.options;
   options.answers = !arguments.no_answers;
+  options.input = arguments.input.options();
   options.cancel = &cancel_on_signal();
   ProgressLine line(ProgressBar::on_terminal());
   if (!arguments.quiet) options.on_progress = [&line](const EvaluateProgress& p) { line.show(p); };
@@ -140,6 +143,8 @@ void add_evaluate(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--threads", options.threads, "Threads (0: one per processor)")
       ->check(CLI::NonNegativeNumber);
+  arguments->input.add_alpha_to(*command);
+  arguments->input.add_chat_template_to(*command);
   command->add_flag("--json", arguments->json, "One JSON object instead of the table");
   command->add_flag("--quiet", arguments->quiet, "No progress on stderr");
   command->footer(

@@ -8,6 +8,7 @@
 
 #include "cli/byte_size.h"
 #include "cli/command.h"
+#include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/sensitivity_progress.h"
@@ -18,6 +19,7 @@ namespace {
 
 struct Arguments {
   PlanOptions options;
+  InputArguments input;
   std::vector<std::string> budgets;
   std::vector<std::string> formats;
   std::string memory;
@@ -127,6 +129,7 @@ void plan(Arguments& arguments) {
   options.formats = arguments.formats;
   options.measure = !arguments.no_measure;
   if (!arguments.memory.empty()) options.memory_bytes = parse_byte_size(arguments.memory, "--memory");
+  options.input = arguments.input.options();
   options.cancel = &cancel_on_signal();
   SensitivityBar bar(ProgressBar::on_terminal());
   if (!arguments.quiet) options.on_progress = [&bar](const SensitivityProgress& p) { bar.show(p); };
@@ -157,6 +160,8 @@ void add_plan(CLI::App& app) {
       ->delimiter(',');
   command->add_option("--model", options.model, "Where the model is now (default: where the run found it)");
   command->add_option("--data", options.data, "Where the data is now (default: where the run found it)");
+  arguments->input.add_alpha_to(*command);
+  arguments->input.add_chat_template_to(*command);
   command
       ->add_option("--rounds", options.rounds,
                    "Most rounds of repair; 0: the first plan is measured and kept")

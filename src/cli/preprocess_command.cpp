@@ -8,6 +8,7 @@
 #include "checkpoint/preprocessor_config.h"
 #include "checkpoint/safetensors_writer.h"
 #include "cli/command.h"
+#include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "core/output_file.h"
 #include "image/decode.h"
@@ -27,6 +28,7 @@ struct Arguments {
   std::int64_t fixed = 0;
   std::int64_t min_pixels = 0;
   std::int64_t max_pixels = 0;
+  InputArguments input;
 };
 
 // Wrong usage is told before anything is read.
@@ -58,7 +60,7 @@ void run(const Arguments& arguments) {
   if (arguments.max_pixels != 0) config.max_pixels = arguments.max_pixels;
   check_usage(arguments, config);
   (void)output_place(arguments.out);
-  const RgbImage picture = read_image(arguments.picture);
+  const RgbImage picture = read_image(arguments.picture, {.alpha = arguments.input.options().alpha});
   require_usable_shape(picture.size(), arguments.picture.string());
   const PixelSize size = target_size(arguments, config, picture.size());
   const RgbImage resized = resize_bicubic(picture, size);
@@ -94,6 +96,7 @@ void add_preprocess(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   command->add_option("--max-pixels", arguments->max_pixels, "Instead of preprocessor_config.json's")
       ->check(CLI::PositiveNumber);
+  arguments->input.add_alpha_to(*command);
   command->add_option("--out", arguments->out, "safetensors file to write")->required();
   command->footer(
       "Prints {\"oriented\": [h, w], \"resized\": [h, w], \"grid_thw\": [t, h, w]}. The file holds rgb u8 "

@@ -7,6 +7,7 @@
 #include "cli/byte_size.h"
 #include "cli/command.h"
 #include "cli/export_arguments.h"
+#include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
 #include "cli/quantize_result.h"
@@ -21,6 +22,7 @@ namespace {
 
 struct Arguments {
   QuantizeOptions options;
+  InputArguments input;
   std::string smooth;
   std::string memory;
   bool json = false;
@@ -55,6 +57,7 @@ void run(Arguments& arguments) {
   take_measured(options);
   options.smooth = parse_smooth(arguments.smooth);
   options.memory_bytes = arguments.memory.empty() ? 0 : parse_byte_size(arguments.memory, "--memory");
+  options.input = arguments.input.options();
   options.cancel = &cancel_on_signal();
   ProgressBar bar(ProgressBar::on_terminal());
   if (!arguments.quiet) options.progress = &bar;
@@ -140,6 +143,8 @@ void add_quantize(CLI::App& app) {
       "--data", options.data,
       "Calibration data, as for `qvl sensitivity`: for gptq, int8-static, smoothing, and to weigh "
       "least-squares");
+  arguments->input.add_alpha_to(*command);
+  arguments->input.add_chat_template_to(*command);
   command->add_option("--samples", options.samples, "The first so many (0: all)")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--out", options.out, "Folder to write; made when missing");

@@ -3,9 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/input_arguments.h"
 #include "cli/source.h"
 #include "core/json_text.h"
 #include "text/chat_template.h"
+#include "text/known_template.h"
 #include "text/tokenizer.h"
 
 namespace qvl::cli {
@@ -17,12 +19,18 @@ struct Arguments {
   bool no_generation_prompt = false;
   bool add_vision_id = false;
   bool json = false;
+  InputArguments input;
 };
 
 void run(const Arguments& arguments) {
   const Tokenizer tokenizer = Tokenizer::load(tokenizer_of(arguments.source));
+  InputOptions input = arguments.input.options();
+  const bool folder = std::filesystem::is_directory(arguments.source);
+  if (!folder) input.on_warning = {};  // of a tokenizer.json by itself no template is expected
+  require_known_template(
+      folder ? arguments.source : std::filesystem::absolute(arguments.source).parent_path(), input);
   const std::string json = arguments.messages == "-" ? read_stdin() : read_text_file(arguments.messages);
-  const std::string text = render_chat(parse_messages(json, arguments.messages.string()),
+  const std::string text = render_chat(parse_messages(json, arguments.messages.string(), print_warning),
                                        {!arguments.no_generation_prompt, arguments.add_vision_id});
   if (arguments.json) {
     std::cout << nlohmann::ordered_json{{"text", text}, {"ids", tokenizer.encode(text)}}.dump() << "\n";
@@ -42,11 +50,13 @@ void add_render_chat(CLI::App& app) {
   command->add_flag("--no-generation-prompt", arguments->no_generation_prompt,
                     "Do not open the assistant's turn");
   command->add_flag("--add-vision-id", arguments->add_vision_id, "Number the pictures: \"Picture 1: \"");
+  arguments->input.add_chat_template_to(*command);
   command->add_flag("--json", arguments->json,
                     "{\"text\": ..., \"ids\": [...]}; one image token per picture");
   command->footer(
       "Messages are [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}, {\"type\": \"text\", "
-      "\"text\": \"Hi\"}]}].\n\n"
+      "\"text\": \"Hi\"}]}], or an object with\n"
+      "`messages` (or `conversations`), `system` and `images`, as in the data of qvl sensitivity.\n\n"
       "Example:\n  qvl render-chat demo/shapes-vl --messages chat.json --json");
   command->callback([arguments] { run(*arguments); });
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "qvl/engine.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 struct Arguments {
   EngineOptions engine;
+  InputArguments input;
   Question question;
   std::string system;
   bool json = false;
@@ -36,6 +38,7 @@ void print_json(const Answer& answer) {
 void run(Arguments& arguments, bool has_system) {
   if (has_system) arguments.question.system = arguments.system;
   arguments.engine.keep_loaded = false;
+  arguments.engine.input = arguments.input.options();
   const CancelToken& cancel = cancel_on_signal();
   Engine engine(arguments.engine);
   if (arguments.json) {
@@ -72,6 +75,8 @@ void add_run(CLI::App& app) {
       "--low-memory", arguments->engine.low_memory,
       "CPU: leave the weights in the mapped files instead of copying them for speed; happens by "
       "itself where the copies would not fit");
+  arguments->input.add_alpha_to(*command);
+  arguments->input.add_chat_template_to(*command);
   command->add_flag("--json", arguments->json,
                     "One JSON object with text, ids, stop reason and times, not streamed");
   command->footer(

@@ -25,10 +25,11 @@ std::vector<std::string> split(const std::string& text) {
 
 void SensitivityArguments::add_to(CLI::App& command) {
   command.add_option("MODEL", options_.model, "An ONNX file, or a model folder written by `qvl export`");
-  command.add_option(
-      "--data", options_.data,
-      "Model folder: a JSONL file of chats ({\"messages\": [...], \"answer\": ...} a line). ONNX file: "
-      "a folder with one .safetensors or .npz file of named inputs a sample");
+  command.add_option("--data", options_.data,
+                     "Model folder: a JSONL file of chats ({\"messages\": [...], \"answer\": ...} a line; "
+                     "also ShareGPT's and "
+                     "LLaVA's layouts, or a JSON array). ONNX file: "
+                     "a folder with one .safetensors or .npz file of named inputs a sample");
   command
       .add_option("--formats", formats_,
                   "int8, int8:B, int4:B (blocks of B), int8-dynamic, int8-static; several with commas")
@@ -57,6 +58,8 @@ void SensitivityArguments::add_to(CLI::App& command) {
   command
       .add_option("--calibrate", options_.calibrate, "Ranges of int8-static: minmax, percentile:P or entropy")
       ->capture_default_str();
+  input_.add_alpha_to(command);
+  input_.add_chat_template_to(command);
   command.add_flag("--fused-attention", options_.fused_attention,
                    "qvl's own attention: faster, its numbers differ by rounding (about 1e-4 of a KL)");
   command.add_option("--memory", memory_, "Stay below, e.g. 4GiB (default: what is available)");
@@ -66,6 +69,7 @@ void SensitivityArguments::add_to(CLI::App& command) {
 
 void SensitivityArguments::apply() {
   options_.formats = split(formats_);
+  options_.input = input_.options();
   options_.method = parse_method(method_);
   options_.criterion = parse_criterion(criterion_);
   options_.direction_in = direction_ != "out";

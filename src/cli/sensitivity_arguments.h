@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "cli/input_arguments.h"
 #include "qvl/sensitivity.h"
 
 namespace qvl::cli {
@@ -19,6 +20,7 @@ class SensitivityArguments {
 
  private:
   SensitivityOptions& options_;
+  InputArguments input_;
   std::string formats_ = "int8,int4:32";
   std::string method_ = "auto";
   std::string criterion_ = "kl";

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+#include <set>
+#include <vector>
+
 #include "core/mapped_file.h"
 #include "qvl/error.h"
 
@@ -10,9 +14,23 @@ namespace {
 
 constexpr int kMaxDepth = 256;
 
+// Called by the parser for each part of the text.
+struct KeyCheck {
+  std::string_view source;
+  std::vector<std::set<std::string>> keys;  // of the objects that are open
+
+  bool operator()(int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
+      throw InputError(fmt::format("{}: the key {} is there twice in one object", source, parsed.dump()));
+    return true;
+  }
+};
+
 }  // namespace
 
-Json parse_json(std::string_view text, std::string_view source) {
+Json parse_json(std::string_view text, std::string_view source, RepeatedKeys repeated) {
   bool too_deep = false;
   // Counted by hand: the parser's own callback is slow on big files.
   int depth = 0;
@@ -37,7 +55,9 @@ Json parse_json(std::string_view text, std::string_view source) {
     throw InputError(fmt::format("{}: JSON nested deeper than {} levels", source, kMaxDepth));
   }
   try {
-    return Json::parse(text.begin(), text.end());
+    if (repeated == RepeatedKeys::last_counts) return Json::parse(text.begin(), text.end());
+    KeyCheck check{source, {}};
+    return Json::parse(text.begin(), text.end(), std::ref(check));
   } catch (const Json::exception& error) {
     // Without the library's own mark, "[json.exception.parse_error.101] ".
     const std::string_view what = error.what();

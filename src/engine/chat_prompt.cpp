@@ -29,8 +29,14 @@ std::vector<std::int64_t> chat_prompt_ids(const ModelFolder& folder, const Token
   }
   std::vector<std::int64_t> per_picture;
   if (pictures > 0) per_picture.assign(pictures, tokens_per_picture(folder));
-  return expand_image_tokens(tokenizer.encode(render_chat(messages)), per_picture,
-                             folder.config().image_token_id);
+  const std::vector<TokenId> ids = tokenizer.encode(render_chat(messages));
+  const std::int64_t vocabulary = folder.config().text.vocab_size;
+  for (const TokenId id : ids) {
+    if (id < vocabulary) continue;
+    throw InputError(fmt::format("{}: {} has the id {}, and the model has embeddings for {} tokens only",
+                                 folder.tokenizer().string(), tokenizer.token(id), id, vocabulary));
+  }
+  return expand_image_tokens(ids, per_picture, folder.config().image_token_id);
 }
 
 std::int64_t answer_limit(const ModelFolder& folder, std::span<const std::int64_t> prompt,

@@ -16,6 +16,7 @@
 #include "qwen25vl/prompt_layout.h"
 #include "text/chat_template.h"
 #include "text/detokenizer.h"
+#include "text/known_template.h"
 #include "text/tokenizer.h"
 
 namespace qvl {
@@ -45,6 +46,7 @@ struct Engine::State {
     if (!chosen) throw UsageError(fmt::format("provider \"{}\"; cpu or cuda can be had", options.provider));
     provider = *chosen;
     require_chat_tokens(tokenizer, folder.config(), folder.tokenizer().string());
+    require_known_template(folder.path(), options.input);
     load_ms = ms_since(start);
   }
 
@@ -77,7 +79,7 @@ std::vector<Tensor> Engine::State::encode_pictures(const Question& question, con
   std::vector<Tensor> pixels;
   auto start = Clock::now();
   for (const auto& picture : question.pictures) {
-    const RgbImage image = read_image(picture);
+    const RgbImage image = read_image(picture, {.alpha = options.input.alpha});
     require_usable_shape(image.size(), picture.string());
     pixels.push_back(fixed_size_pixels(image, size, folder.preprocessor()));
   }

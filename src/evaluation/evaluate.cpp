@@ -13,6 +13,7 @@
 #include "exporter/manifest.h"
 #include "runtime/provider.h"
 #include "sensitivity/metrics.h"
+#include "text/known_template.h"
 
 namespace qvl {
 namespace {
@@ -69,7 +70,7 @@ class Evaluator {
  public:
   explicit Evaluator(const EvaluateOptions& options)
       : options_(options),
-        set_(read_questions(options.data, static_cast<std::size_t>(options.samples))),
+        set_(read_questions(options.data, static_cast<std::size_t>(options.samples), options.input)),
         lineup_(options),
         kept_(kLogitsMemoryBytes) {
     if (options.answers && set_.known == 0) {
@@ -104,6 +105,7 @@ class Evaluator {
 void Evaluator::check_folders() {
   for (const fs::path& folder : lineup_.folders) folders_.emplace_back(folder);
   const ModelFolder& reference = folders_[lineup_.reference];
+  for (const ModelFolder& folder : folders_) require_known_template(folder.path(), options_.input);
   tokens_ = question_tokens(reference, set_);
   for (std::size_t i = 0; i < folders_.size(); ++i) {
     if (i != lineup_.reference) require_same_questions(reference, tokens_, folders_[i], set_);

@@ -5,7 +5,7 @@
 #include "engine/chat_prompt.h"
 #include "engine/session_defaults.h"
 #include "engine/vision_encoder.h"
-#include "image/decode.h"
+#include "image/picture.h"
 #include "image/smart_resize.h"
 #include "text/tokenizer.h"
 
@@ -44,11 +44,11 @@ void FolderRun::report(const char* stage, std::size_t done, std::size_t total) c
 
 void FolderRun::encode_pictures() {
   const VisionEncoder vision(folder_.artifact("vision"), session_options("vision"));
-  for (const auto& file : set_.pictures) {
+  for (const Picture& source : set_.pictures) {
     report("pictures", pictures_.size(), set_.pictures.size());
     const auto start = Clock::now();
-    const RgbImage image = read_image(file);
-    require_usable_shape(image.size(), file.string());
+    const RgbImage image = source.read({.alpha = options_.input.alpha});
+    require_usable_shape(image.size(), source.name());
     const Tensor pixels = fixed_size_pixels(image, folder_.picture_size(), folder_.preprocessor());
     EncodedPicture picture{vision.encode(pixels, options_.cancel), image.size(), 0};
     picture.seconds = seconds_since(start);

@@ -27,15 +27,15 @@ std::vector<LabelledBox> boxes_of(const ChatSamples& chats, std::size_t index) {
 
 }  // namespace
 
-QuestionSet read_questions(const std::filesystem::path& file, std::size_t limit) {
-  const ChatSamples chats(file, limit);
+QuestionSet read_questions(const std::filesystem::path& file, std::size_t limit, const InputOptions& input) {
+  const ChatSamples chats(file, limit, input);
   QuestionSet set;
   set.name = file.filename().string();
-  std::map<std::filesystem::path, std::size_t> seen;
+  std::map<std::string, std::size_t> seen;
   for (std::size_t i = 0; i < chats.size(); ++i) {
     EvaluationQuestion question{chats.name(i), chats.messages(i), {}, chats.answer(i), boxes_of(chats, i)};
-    for (const auto& picture : chats.pictures(i)) {
-      const auto [place, is_new] = seen.emplace(picture, set.pictures.size());
+    for (const Picture& picture : chats.pictures(i)) {
+      const auto [place, is_new] = seen.emplace(picture.key(), set.pictures.size());
       if (is_new) set.pictures.push_back(picture);
       question.pictures.push_back(place->second);
     }

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "evaluation/labelled_box.h"
+#include "image/picture.h"
+#include "qvl/input.h"
 #include "text/chat_template.h"
 
 namespace qvl {
@@ -26,8 +28,8 @@ struct EvaluationQuestion {
 struct QuestionSet {
   std::string name;  // of the file
   std::vector<EvaluationQuestion> questions;
-  std::vector<std::filesystem::path> pictures;  // each file once
-  std::size_t known = 0;                        // questions with an answer or boxes
+  std::vector<Picture> pictures;  // each once
+  std::size_t known = 0;          // questions with an answer or boxes
 
   [[nodiscard]] bool with_pictures() const { return !pictures.empty(); }
 };
@@ -35,6 +37,7 @@ struct QuestionSet {
 // A JSONL file as ChatSamples reads, whose rows may have `boxes` (parse_boxes) instead of `answer`. `limit`:
 // the first so many rows; 0: all. Throws InputError as ChatSamples, for boxes that are none, for boxes of a
 // chat without or with several pictures, and for a row that has both.
-[[nodiscard]] QuestionSet read_questions(const std::filesystem::path& file, std::size_t limit);
+[[nodiscard]] QuestionSet read_questions(const std::filesystem::path& file, std::size_t limit,
+                                         const InputOptions& input = {});
 
 }  // namespace qvl

@@ -15,6 +15,7 @@
 #include "exporter/weight_stream.h"
 #include "qwen25vl/picture_input.h"
 #include "qwen25vl/prompt_layout.h"
+#include "text/known_template.h"
 #include "text/tokenizer.h"
 
 namespace qvl {
@@ -32,6 +33,12 @@ Checkpoint open_whole(const ExportOptions& options) {
   require_same_patches(read_preprocessor_config(folder), checkpoint.config().vision, folder.string());
   (void)read_generation_config(folder);
   for (const std::string& notice : checkpoint.notices()) options.input.warn(notice);
+  if (const FolderTemplate chat = template_of(folder); chat.kind == FolderTemplate::Kind::other) {
+    options.input.warn(
+        fmt::format("the chat template in {} is not Qwen2.5-VL's as published: run, sensitivity and evaluate "
+                    "will refuse to write prompts for the model folder without --chat-template qwen",
+                    (folder / chat.file).string()));
+  }
   return checkpoint;
 }
 

@@ -24,9 +24,11 @@ struct Masks {
   std::uint32_t red;
   std::uint32_t green;
   std::uint32_t blue;
+  std::uint32_t alpha = 0;  // 0: opaque
 };
 constexpr Masks kFiveBits{0x7c00, 0x03e0, 0x001f};
 constexpr Masks kEightBits{0xff0000, 0x00ff00, 0x0000ff};
+constexpr std::uint32_t kLastByte = 0xff000000;
 
 using Palette = std::array<std::array<std::uint8_t, 3>, 256>;
 
@@ -79,8 +81,15 @@ void read_masks(const PictureSource& source, std::uint32_t header_bytes, const s
   if (header.compression != kBitfields) return;
   // In the later headers the masks are fields; behind the 40 bytes of BITMAPINFOHEADER they follow.
   const std::uint8_t* p = header_bytes >= 52 ? fields + 36 : reader.take(12);
-  const Masks masks{load_u32_le(p), load_u32_le(p + 4), load_u32_le(p + 8)};
-  if (masks.red == 0 && masks.green == 0 && masks.blue == 0 && header.bits == 32) return;
+  Masks masks{load_u32_le(p), load_u32_le(p + 4), load_u32_le(p + 8)};
+  if (header_bytes >= 56 && header.bits == 32) masks.alpha = load_u32_le(p + 12);
+  if (masks.red == 0 && masks.green == 0 && masks.blue == 0 && header.bits == 32) {
+    if (masks.alpha == 0) header.masks.alpha = kLastByte;  // so Pillow
+    return;
+  }
+  if (masks.alpha != 0 &&
+      !std::has_single_bit(std::uint64_t{masks.alpha >> std::countr_zero(masks.alpha)} + 1))
+    masks.alpha = 0;
   for (const std::uint32_t mask : {masks.red, masks.green, masks.blue}) {
     // A run of ones: shifted to the right end, it is one less than a power of two.
     if (mask == 0 || !std::has_single_bit(std::uint64_t{mask >> std::countr_zero(mask)} + 1)) {
@@ -161,13 +170,16 @@ class RowConverter {
       : header_(header),
         red_(header.bits > 8 ? header.masks.red : 1),
         green_(header.bits > 8 ? header.masks.green : 1),
-        blue_(header.bits > 8 ? header.masks.blue : 1) {}
+        blue_(header.bits > 8 ? header.masks.blue : 1),
+        alpha_(makes_alpha() ? header.masks.alpha : 1) {}
 
-  // One row of the file.
-  void convert(const std::uint8_t* row, std::uint8_t* rgb) const {
+  [[nodiscard]] bool makes_alpha() const { return header_.bits > 8 && header_.masks.alpha != 0; }
+
+  // One row of the file. `alpha`: a byte for each pixel, where any are made.
+  void convert(const std::uint8_t* row, std::uint8_t* rgb, std::uint8_t* alpha) const {
     const auto width = static_cast<std::size_t>(header_.size.width);
     if (header_.bits > 8) {
-      convert_masked(row, rgb, width);
+      convert_masked(row, rgb, alpha, width);
       return;
     }
     const unsigned bits = header_.bits;
@@ -187,7 +199,8 @@ class RowConverter {
     std::copy_n(header_.palette[index].data(), 3, rgb);
   }
 
-  void convert_masked(const std::uint8_t* row, std::uint8_t* rgb, std::size_t width) const {
+  void convert_masked(const std::uint8_t* row, std::uint8_t* rgb, std::uint8_t* alpha,
+                      std::size_t width) const {
     const std::size_t bytes = header_.bits / 8;
     for (std::size_t x = 0; x < width; ++x, row += bytes, rgb += 3) {
       std::uint32_t pixel = load_u16_le(row);
@@ -196,6 +209,7 @@ class RowConverter {
       rgb[0] = red_.of(pixel);
       rgb[1] = green_.of(pixel);
       rgb[2] = blue_.of(pixel);
+      if (makes_alpha()) alpha[x] = alpha_.of(pixel);
     }
   }
 
@@ -203,6 +217,7 @@ class RowConverter {
   Channel red_;
   Channel green_;
   Channel blue_;
+  Channel alpha_;
 };
 
 }  // namespace
@@ -228,11 +243,16 @@ DecodedPicture decode_bmp(const PictureSource& source) {
   // The padding of the last row may be missing. Checked before the picture is allocated.
   Reader reader(source, header.pixels);
   const std::uint8_t* rows = reader.take(stride * static_cast<std::size_t>(header.size.height - 1) + used);
-  RgbImage image(header.size);
+  DecodedPicture decoded{RgbImage(header.size)};
+  const auto width = static_cast<std::size_t>(header.size.width);
+  if (converter.makes_alpha()) decoded.alpha.resize(width * static_cast<std::size_t>(header.size.height));
   for (std::int64_t y = 0; y < header.size.height; ++y) {
-    converter.convert(rows + stride * static_cast<std::size_t>(y), image.row(row_of(y)));
+    const std::int64_t row = row_of(y);
+    std::uint8_t* alpha =
+        decoded.alpha.empty() ? nullptr : decoded.alpha.data() + static_cast<std::size_t>(row) * width;
+    converter.convert(rows + stride * static_cast<std::size_t>(y), decoded.image.row(row), alpha);
   }
-  return {std::move(image)};
+  return decoded;
 }
 
 }  // namespace qvl

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "image/decode.h"
 #include "image/rgb_image.h"
@@ -15,7 +16,7 @@ namespace qvl {
 struct PictureSource {
   std::span<const std::byte> bytes;
   std::string_view name;
-  DecodeLimits limits;
+  DecodeOptions limits;
 
   [[nodiscard]] const std::uint8_t* data() const noexcept {
     return reinterpret_cast<const std::uint8_t*>(bytes.data());
@@ -27,6 +28,7 @@ struct PictureSource {
 struct DecodedPicture {
   RgbImage image;
   int orientation = 1;
+  std::vector<std::uint8_t> alpha = {};  // a byte for each pixel; empty where all are opaque
 };
 
 // Each throws InputError for bytes it cannot decode.

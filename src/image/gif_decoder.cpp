@@ -132,6 +132,8 @@ DecodedPicture decode_gif(const PictureSource& source) {
     const auto& background = palette[transparent.value_or(0)];
     for (std::size_t i = 0; i < image.pixels().size(); ++i) image.pixels()[i] = background[i % 3];
   }
+  const auto width = static_cast<std::size_t>(size.width);
+  if (transparent) decoded.alpha.assign(width * static_cast<std::size_t>(size.height), covered ? 255 : 0);
   std::vector<GifPixelType> line(static_cast<std::size_t>(frame.Width));
   for (const int y : row_order(frame.Height, frame.Interlace)) {
     if (DGifGetLine(gif.get(), line.data(), frame.Width) == GIF_ERROR) throw_gif_error(source, gif->Error);
@@ -140,6 +142,10 @@ DecodedPicture decode_gif(const PictureSource& source) {
       std::copy_n(palette[index].data(), 3, out);
       out += 3;
     }
+    if (!transparent) continue;
+    std::uint8_t* alpha = decoded.alpha.data() + static_cast<std::size_t>(frame.Top + y) * width +
+                          static_cast<std::size_t>(frame.Left);
+    for (const GifPixelType index : line) *alpha++ = index == *transparent ? 0 : 255;
   }
   return decoded;
 }

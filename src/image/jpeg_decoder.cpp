@@ -114,7 +114,7 @@ bool JpegReader::read_header() {
 
 bool JpegReader::start() {
   // 20 full scans of the largest picture take seconds; encoders make about ten.
-  constexpr std::uint64_t kMaxScannedPixels = 20 * DecodeLimits{}.max_pixels;
+  constexpr std::uint64_t kMaxScannedPixels = 20 * DecodeOptions{}.max_pixels;
   const std::uint64_t pixels = std::uint64_t{width()} * height();
   max_scans_ = static_cast<int>(std::clamp<std::uint64_t>(kMaxScannedPixels / pixels, 20, 500));
   progress_.progress_monitor = on_progress;

@@ -68,8 +68,34 @@ std::string_view reason(VP8StatusCode status) {
   }
 }
 
-// Decodes a still picture or one frame's chunks to the place `out` in `image`.
-void decode_into(const PictureSource& source, Bytes data, RgbImage& image, std::int64_t x, std::int64_t y) {
+// One frame's chunks, its alpha with it, at a place in the picture.
+void decode_with_alpha(const PictureSource& source, Bytes data, PixelSize frame, DecodedPicture& picture,
+                       std::int64_t x, std::int64_t y) {
+  const auto width = static_cast<std::size_t>(frame.width);
+  std::vector<std::uint8_t> rgba(width * static_cast<std::size_t>(frame.height) * 4);
+  if (WebPDecodeRGBAInto(data.data(), data.size(), rgba.data(), rgba.size(), static_cast<int>(width * 4)) ==
+      nullptr) {
+    throw_broken(source, kFormat, "its bitstream is damaged or truncated");
+  }
+  const std::uint8_t* from = rgba.data();
+  for (std::int64_t row = y; row < y + frame.height; ++row) {
+    std::uint8_t* rgb = picture.image.row(row) + x * RgbImage::kChannels;
+    std::uint8_t* alpha = picture.alpha.data() + row * picture.image.width() + x;
+    for (std::size_t i = 0; i < width; ++i, from += 4, rgb += 3) {
+      std::copy_n(from, 3, rgb);
+      alpha[i] = from[3];
+    }
+  }
+}
+
+// Decodes a still picture or one frame's chunks at a place in the picture.
+void decode_into(const PictureSource& source, Bytes data, PixelSize frame, DecodedPicture& picture,
+                 std::int64_t x, std::int64_t y) {
+  if (!picture.alpha.empty()) {
+    decode_with_alpha(source, data, frame, picture, x, y);
+    return;
+  }
+  RgbImage& image = picture.image;
   std::uint8_t* out = image.row(y) + x * RgbImage::kChannels;
   const auto space = static_cast<std::size_t>(image.pixels().data() + image.pixels().size() - out);
   if (WebPDecodeRGBInto(data.data(), data.size(), out, space, static_cast<int>(image.row_bytes())) ==
@@ -79,7 +105,8 @@ void decode_into(const PictureSource& source, Bytes data, RgbImage& image, std::
 }
 
 // What Pillow's decoder shows first: the first frame at its place on a canvas that is otherwise (0, 0, 0, 0).
-void decode_first_frame(const PictureSource& source, const Chunks& chunks, RgbImage& canvas) {
+void decode_first_frame(const PictureSource& source, const Chunks& chunks, DecodedPicture& picture) {
+  const RgbImage& canvas = picture.image;
   constexpr std::size_t kFrameHeader = 16;
   const Bytes frame = chunks.find("ANMF");
   if (frame.size() < kFrameHeader) throw_broken(source, kFormat, "the animation has no frame");
@@ -95,7 +122,7 @@ void decode_first_frame(const PictureSource& source, const Chunks& chunks, RgbIm
       y + height > canvas.height()) {
     throw_broken(source, kFormat, "its first frame does not fit the canvas");
   }
-  decode_into(source, data, canvas, x, y);
+  decode_into(source, data, {height, width}, picture, x, y);
 }
 
 int orientation(const Chunks& chunks) {
@@ -118,10 +145,12 @@ DecodedPicture decode_webp(const PictureSource& source) {
   if (status != VP8_STATUS_OK) throw_broken(source, kFormat, reason(status));
   DecodedPicture decoded{RgbImage(checked_size(source, static_cast<std::uint64_t>(features.width),
                                                static_cast<std::uint64_t>(features.height)))};
+  const PixelSize size = decoded.image.size();
+  if (features.has_alpha != 0) decoded.alpha.resize(static_cast<std::size_t>(size.height * size.width));
   if (features.has_animation != 0) {
-    decode_first_frame(source, chunks, decoded.image);
+    decode_first_frame(source, chunks, decoded);
   } else {
-    decode_into(source, data, decoded.image, 0, 0);
+    decode_into(source, data, size, decoded, 0, 0);
   }
   decoded.orientation = orientation(chunks);
   return decoded;

@@ -44,6 +44,7 @@ FinishedRun finished_run(const PlanOptions& options) {
   run.origin.threads = options.threads;
   run.origin.on_progress = options.on_progress;
   run.origin.cancel = options.cancel;
+  run.origin.input = options.input;
   return run;
 }
 

@@ -49,7 +49,7 @@ struct CalibrationRun::State {
   State(const QuantizeOptions& o, const QuantPlan& p)
       : options(o),
         plan(p),
-        program(open_program(o.model, o.data, o.samples, o.cancel)),
+        program(open_program(o.model, o.data, o.samples, o.cancel, o.input)),
         memory(o.memory_bytes),
         weights(program->parts, memory.weight_bytes(), o.threads),
         replay(*program, weights, &no_ranges, worker_count(o.threads), o.cancel) {

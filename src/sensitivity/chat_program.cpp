@@ -9,12 +9,13 @@
 #include "engine/chat_prompt.h"
 #include "engine/model_folder.h"
 #include "engine/vision_encoder.h"
-#include "image/decode.h"
+#include "image/picture.h"
 #include "image/smart_resize.h"
 #include "qvl/error.h"
 #include "qwen25vl/prompt_layout.h"
 #include "sensitivity/chat_samples.h"
 #include "sensitivity/program.h"
+#include "text/known_template.h"
 #include "text/tokenizer.h"
 
 namespace qvl {
@@ -24,14 +25,23 @@ constexpr const char* kEmbeds = "image_embeds";
 // Of the answer that the model gives itself where the data has none: whole answers of this model take hours.
 constexpr std::size_t kMostOwnTokens = 64;
 
+std::string hash_with(const std::string& hash, std::string_view mark) {
+  Sha256 both;
+  both.update(std::as_bytes(std::span(hash)));
+  both.update(std::as_bytes(std::span(mark)));
+  return both.hex();
+}
+
 class ChatProgram {
  public:
   ChatProgram(const std::filesystem::path& folder, const std::filesystem::path& data, std::size_t samples,
-              const CancelToken* cancel)
+              const CancelToken* cancel, const InputOptions& input)
       : folder_(folder),
         tokenizer_(Tokenizer::load(folder_.tokenizer())),
-        chats_(data, samples),
+        chats_(data, samples, input),
+        input_(input),
         cancel_(cancel) {
+    require_known_template(folder, input_);
     require_chat_tokens(tokenizer_, folder_.config(), folder_.tokenizer().string());
   }
 
@@ -40,7 +50,7 @@ class ChatProgram {
  private:
   void add_parts();
   void add_sample(std::size_t chat);
-  std::size_t picture_item(const std::filesystem::path& picture);
+  std::size_t picture_item(const Picture& picture);
   void write_inputs(std::size_t sample);
   Values join(std::size_t index, std::span<const HeldTensor> features) const;
   bool extend(std::size_t sample, std::int64_t token);
@@ -49,10 +59,12 @@ class ChatProgram {
   ModelFolder folder_;
   Tokenizer tokenizer_;
   ChatSamples chats_;
+  InputOptions input_;
   const CancelToken* cancel_;
   Program* program_ = nullptr;
   bool pictures_ = false;                              // some chat has one
   std::unordered_map<std::string, std::size_t> seen_;  // pictures by content -> item
+  std::vector<bool> transparent_;                      // by item: the pixels depend on input_.alpha
   std::vector<std::vector<std::int64_t>> ids_;  // by sample; the answer's tokens but the last one included
 };
 
@@ -80,12 +92,13 @@ void ChatProgram::add_parts() {
   program_->has_logits = true;
 }
 
-std::size_t ChatProgram::picture_item(const std::filesystem::path& picture) {
-  const auto [known, is_new] =
-      seen_.emplace(sha256_of_file(picture, cancel_), program_->items.front().size());
+std::size_t ChatProgram::picture_item(const Picture& picture) {
+  const auto [known, is_new] = seen_.emplace(picture.sha256(cancel_), program_->items.front().size());
   if (!is_new) return known->second;
-  const RgbImage image = read_image(picture);
-  require_usable_shape(image.size(), picture.string());
+  bool transparent = false;
+  const RgbImage image = picture.read({.alpha = input_.alpha}, &transparent);
+  transparent_.push_back(transparent);
+  require_usable_shape(image.size(), picture.name());
   PartItem item;
   item.inputs.emplace(
       program_->parts.front()->graph.inputs().front().name,
@@ -125,7 +138,14 @@ void ChatProgram::add_sample(std::size_t chat) {
   Sample sample;
   sample.name = chats_.name(chat);
   sample.sha256 = chats_.sha256(chat);
-  for (const auto& picture : chats_.pictures(chat)) sample.pictures.push_back(picture_item(picture));
+  bool transparent = false;
+  for (const Picture& picture : chats_.pictures(chat)) {
+    sample.pictures.push_back(picture_item(picture));
+    transparent = transparent || transparent_[sample.pictures.back()];
+  }
+  // Measurements of one way to read it are not those of the other. Without a mark: dropped, as it always was
+  // before there was a choice.
+  if (transparent && input_.alpha == Alpha::white) sample.sha256 = hash_with(sample.sha256, "alpha white");
   std::vector<std::int64_t> ids = chat_prompt_ids(folder_, tokenizer_, chats_.messages(chat));
   const auto first = static_cast<std::int64_t>(ids.size()) - 1;
   if (const auto answer = chats_.answer(chat)) {
@@ -203,8 +223,9 @@ std::unique_ptr<Program> ChatProgram::make(std::shared_ptr<ChatProgram> self) {
 }  // namespace
 
 std::unique_ptr<Program> chat_program(const std::filesystem::path& folder, const std::filesystem::path& data,
-                                      std::size_t samples, const CancelToken* cancel) {
-  auto maker = std::make_shared<ChatProgram>(folder, data, samples, cancel);
+                                      std::size_t samples, const CancelToken* cancel,
+                                      const InputOptions& input) {
+  auto maker = std::make_shared<ChatProgram>(folder, data, samples, cancel, input);
   return maker->make(maker);
 }
 

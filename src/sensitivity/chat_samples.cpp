@@ -15,56 +15,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kBlanks = " \t\r\f\v";
 constexpr std::size_t kMostNamed = 10;  // of missing pictures
 
-void check_pictures(const std::vector<ChatMessage>& messages, const std::string& where) {
-  for (std::size_t m = 0; m < messages.size(); ++m) {
-    for (std::size_t p = 0; p < messages[m].parts.size(); ++p) {
-      const ChatPart& part = messages[m].parts[p];
-      if (part.kind != ChatPart::Kind::image) continue;
-      const bool url = part.value.find("://") != std::string::npos || part.value.starts_with("data:");
-      if (!part.value.empty() && !url) continue;
-      throw InputError(
-          fmt::format("{}: messages[{}].content[{}] is a picture {}; the path of a picture file is "
-                      "expected",
-                      where, m, p, url ? "at a URL, which qvl does not fetch" : "without a path"));
-    }
-  }
-}
-
-ChatSample parse_line(std::string_view text, std::string_view source, std::size_t line) {
-  const std::string where = fmt::format("{}:{}", source, line);
-  const Json row = parse_json(text, where);
-  if (!row.is_object()) {
-    throw InputError(
-        fmt::format("{}: an object with `messages` is expected, not {}", where, row.type_name()));
-  }
-  if (!row.contains("messages")) throw InputError(where + ": messages is missing");
-  ChatSample sample;
-  sample.line = line;
-  sample.row = text;
-  sample.messages = parse_messages(text, where);
-  if (sample.messages.empty())
-    throw InputError(where + ": messages has no message; one at least is expected");
-  check_pictures(sample.messages, where);
-  if (const auto answer = row.find("answer"); answer != row.end() && !answer->is_null()) {
-    if (!answer->is_string())
-      throw InputError(fmt::format("{}: answer must be a string, not {}", where, answer->type_name()));
-    sample.answer = answer->get<std::string>();
-  }
-  return sample;
-}
-
-std::vector<fs::path> picture_paths(const ChatSample& sample, const fs::path& folder) {
-  std::vector<fs::path> paths;
+std::vector<Picture> pictures_of(const ChatSample& sample, const fs::path& folder, const std::string& where) {
+  std::vector<Picture> pictures;
   for (const ChatMessage& message : sample.messages) {
     for (const ChatPart& part : message.parts) {
-      // An absolute path stays as it is.
-      if (part.kind == ChatPart::Kind::image) paths.push_back((folder / part.value).lexically_normal());
+      if (part.kind != ChatPart::Kind::image) continue;
+      try {
+        pictures.push_back(Picture::at(part.value, folder));
+      } catch (const InputError& error) {
+        throw InputError(fmt::format("{}: {}", where, error.what()));
+      }
     }
   }
-  return paths;
+  return pictures;
 }
 
 // With its length, so that "ab", "c" is not "a", "bc".
@@ -76,21 +41,9 @@ void add_text(Sha256& hash, std::string_view text) {
 
 }  // namespace
 
-std::vector<ChatSample> parse_chat_lines(std::string_view text, std::string_view source, std::size_t limit) {
-  std::vector<ChatSample> samples;
-  for (std::size_t line = 1; !text.empty() && (limit == 0 || samples.size() < limit); ++line) {
-    const std::size_t end = text.find('\n');
-    const std::string_view row = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (row.find_first_not_of(kBlanks) != std::string_view::npos)
-      samples.push_back(parse_line(row, source, line));
-  }
-  return samples;
-}
-
-ChatSamples::ChatSamples(const fs::path& file, std::size_t limit)
+ChatSamples::ChatSamples(const fs::path& file, std::size_t limit, const InputOptions& input)
     : file_name_(file.filename().string()),
-      samples_(parse_chat_lines(read_text_file(file), file.string(), limit)) {
+      samples_(parse_chat_lines(read_text_file(file), file.string(), limit, input.on_warning)) {
   if (samples_.empty()) {
     throw InputError(
         fmt::format("{} holds no sample; one chat a line is expected: {{\"messages\": […], "
@@ -98,15 +51,16 @@ ChatSamples::ChatSamples(const fs::path& file, std::size_t limit)
                     file.string()));
   }
   const fs::path folder = fs::absolute(file).parent_path();
-  std::set<fs::path> missing;
+  std::set<std::string> missing;
   std::string named;
   pictures_.reserve(samples_.size());
   for (std::size_t i = 0; i < samples_.size(); ++i) {
-    pictures_.push_back(picture_paths(samples_[i], folder));
-    for (const fs::path& path : pictures_.back()) {
+    pictures_.push_back(pictures_of(samples_[i], folder, name(i)));
+    for (const Picture& picture : pictures_.back()) {
       std::error_code error;
-      if (fs::is_regular_file(path, error) || !missing.insert(path).second) continue;
-      if (missing.size() <= kMostNamed) named += fmt::format("\n  {} ({})", path.string(), name(i));
+      if (!picture.is_file() || fs::is_regular_file(picture.path(), error)) continue;
+      if (!missing.insert(picture.name()).second) continue;
+      if (missing.size() <= kMostNamed) named += fmt::format("\n  {} ({})", picture.name(), name(i));
     }
   }
   if (missing.empty()) return;
@@ -117,7 +71,8 @@ ChatSamples::ChatSamples(const fs::path& file, std::size_t limit)
 }
 
 std::string ChatSamples::name(std::size_t index) const {
-  return fmt::format("{}:{}", file_name_, samples_.at(index).line);
+  const ChatSample& sample = samples_.at(index);
+  return fmt::format("{}{}{}", file_name_, sample.in_array ? "" : ":", sample.place());
 }
 
 const std::string& ChatSamples::row(std::size_t index) const { return samples_.at(index).row; }
@@ -126,7 +81,7 @@ const std::vector<ChatMessage>& ChatSamples::messages(std::size_t index) const {
   return samples_.at(index).messages;
 }
 
-const std::vector<fs::path>& ChatSamples::pictures(std::size_t index) const { return pictures_.at(index); }
+const std::vector<Picture>& ChatSamples::pictures(std::size_t index) const { return pictures_.at(index); }
 
 const std::optional<std::string>& ChatSamples::answer(std::size_t index) const {
   return samples_.at(index).answer;
@@ -142,7 +97,7 @@ std::string ChatSamples::sha256(std::size_t index) const {
     for (const ChatPart& part : message.parts) {
       const bool image = part.kind == ChatPart::Kind::image;
       add_text(hash, image ? "image" : "text");
-      add_text(hash, image ? sha256_of_file(pictures_.at(index).at(picture++)) : part.value);
+      add_text(hash, image ? pictures_.at(index).at(picture++).sha256() : part.value);
     }
   }
   add_text(hash, sample.answer ? "answer" : "no answer");

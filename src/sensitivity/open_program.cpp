@@ -11,7 +11,7 @@ namespace qvl {
 namespace fs = std::filesystem;
 
 std::unique_ptr<Program> open_program(const fs::path& model, const fs::path& data, int samples,
-                                      const CancelToken* cancel) {
+                                      const CancelToken* cancel, const InputOptions& input) {
   if (!fs::exists(model)) {
     throw InputError(
         fmt::format("{} does not exist; an ONNX file or a model folder is expected", model.string()));
@@ -23,7 +23,7 @@ std::unique_ptr<Program> open_program(const fs::path& model, const fs::path& dat
   const auto count = static_cast<std::size_t>(std::max(0, samples));
   const bool chats = !fs::is_directory(data);
   if (fs::is_directory(model)) {
-    if (chats) return chat_program(model, data, count, cancel);
+    if (chats) return chat_program(model, data, count, cancel, input);
     throw InputError(
         fmt::format("{} is a model folder, for which the data is a JSONL file of chats; {} is a folder",
                     model.string(), data.string()));

@@ -12,6 +12,6 @@ namespace qvl {
 // `samples`: the first so many; 0: all. Throws InputError for what does not go together.
 [[nodiscard]] std::unique_ptr<Program> open_program(const std::filesystem::path& model,
                                                     const std::filesystem::path& data, int samples,
-                                                    const CancelToken* cancel);
+                                                    const CancelToken* cancel, const InputOptions& input);
 
 }  // namespace qvl

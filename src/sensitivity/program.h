@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "qvl/input.h"
 #include "qvl/progress.h"
 #include "sensitivity/metrics.h"
 #include "sensitivity/model_part.h"
@@ -55,7 +56,7 @@ class Program {
 // InputError for what does not go together.
 [[nodiscard]] std::unique_ptr<Program> chat_program(const std::filesystem::path& folder,
                                                     const std::filesystem::path& data, std::size_t samples,
-                                                    const CancelToken* cancel);
+                                                    const CancelToken* cancel, const InputOptions& input);
 
 // `data` is a folder of named tensors, one file a sample, `model` an ONNX file. Where the first output is
 // called logits, kl is taken at every row that the input attention_mask (if there is one) leaves.

@@ -52,7 +52,7 @@ RunContext::RunContext(SensitivityOptions given) : options(std::move(given)) {
   for (const std::string& format : options.formats) list += (list.empty() ? "" : ",") + format;
   formats = parse_formats(list);
   calibration = parse_calibration(options.calibrate);
-  program = open_program(options.model, options.data, options.samples, options.cancel);
+  program = open_program(options.model, options.data, options.samples, options.cancel, options.input);
   selected = select_units(*program, options.units);
   if (options.criterion == Criterion::kl && !program->has_logits) options.criterion = Criterion::mse;
   make_settings();

@@ -1,6 +1,7 @@
 // Chats, and the text that Qwen2.5-VL is given for them.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,7 +17,7 @@ struct ChatPart {
 };
 
 struct ChatMessage {
-  std::string role;  // "system", "user", "assistant"; any other is passed on
+  std::string role;  // "system", "user", "assistant"
   std::vector<ChatPart> parts;
 };
 
@@ -32,11 +33,19 @@ struct ChatOptions {
 // one of theirs may hold the same words.
 [[nodiscard]] std::string render_chat(std::span<const ChatMessage> messages, const ChatOptions& options = {});
 
-// Reads messages from JSON: an array of messages, or an object with `messages`. A message has a `role` and a
-// `content`, a string or an array of parts: {"type": "text", "text": …}, {"type": "image", "image": path},
-// where the path may be missing, or {"type": "image_url", "image_url": {"url": …}} (or the URL itself).
-// Throws InputError that names `source`, the message and the field for anything else, parts of other types
-// among it.
-[[nodiscard]] std::vector<ChatMessage> parse_messages(std::string_view json, std::string_view source);
+// Reads messages from JSON: an array of messages, or an object with `messages` (or `conversations`). A
+// message has a `role` (system, user, assistant) and a `content`, a string or an array of parts: {"type":
+// "text", "text": …}, {"type": "image", "image": path}, where the path may be missing, or {"type":
+// "image_url", "image_url":
+// {"url": …}} (or the URL itself). In the layout of ShareGPT and LLaVA they are called `from` (human, gpt)
+// and `value`. An object's `system` is a message before the others; its `images` (or `image`, one path or
+// several) are the pictures for each <image> in a text and each part without a path, in order and as many.
+//
+// Throws InputError that names `source`, the message and the field for anything else: other roles, parts of
+// other types, videos, tools, repeated keys. Keys that nothing is done with go to `on_warning` (may be
+// empty), once each.
+[[nodiscard]] std::vector<ChatMessage> parse_messages(
+    std::string_view json, std::string_view source,
+    const std::function<void(const std::string&)>& on_warning = {});
 
 }  // namespace qvl

@@ -11,6 +11,7 @@
 #include "text/added_tokens.h"
 #include "text/byte_level.h"
 #include "text/byte_pair_encoder.h"
+#include "text/declared_tokens.h"
 #include "text/nfc.h"
 #include "text/qwen2_split.h"
 #include "text/regex_split.h"
@@ -170,7 +171,11 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
 Tokenizer Tokenizer::load(const std::filesystem::path& tokenizer_json) {
-  return parse(read_text_file(tokenizer_json, kMaxFileBytes), tokenizer_json.string());
+  const std::string source = tokenizer_json.string();
+  const std::vector<DeclaredToken> declared =
+      declared_tokens(tokenizer_json.has_parent_path() ? tokenizer_json.parent_path() : ".");
+  return Tokenizer(std::make_shared<const State>(
+      parse_tokenizer_file(read_text_file(tokenizer_json, kMaxFileBytes), source, declared), source));
 }
 
 Tokenizer Tokenizer::parse(std::string_view json, std::string_view source) {

@@ -32,7 +32,9 @@ using TokenId = std::int64_t;
 // reuses between calls (buffers, a cache of words) is taken from a pool, one set for each call at work.
 class Tokenizer {
  public:
-  // Throws InputError. The file has at most 64 MiB.
+  // With the added tokens that only tokenizer_config.json beside it (or added_tokens.json and
+  // special_tokens_map.json) has, as transformers 5.24 adds them. Throws InputError, also where the files
+  // disagree about an id. The file has at most 64 MiB.
   [[nodiscard]] static Tokenizer load(const std::filesystem::path& tokenizer_json);
   // `source` names the text in messages.
   [[nodiscard]] static Tokenizer parse(std::string_view json, std::string_view source);

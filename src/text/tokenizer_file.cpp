@@ -21,7 +21,7 @@ class Parser {
  public:
   explicit Parser(std::string_view source) : source_(source) {}
 
-  TokenizerFile run(const Json& root) {
+  TokenizerFile run(const Json& root, std::span<const DeclaredToken> declared) {
     if (!root.is_object()) fail("the top level", "an object", root);
     vocabulary_and_merges(member(root, "model", ""));
     normalizer(root);
@@ -30,6 +30,8 @@ class Parser {
     const Json& decoder = member(root, "decoder", "");
     expect_type(decoder, "decoder", "ByteLevel");
     added_tokens(root);
+    for (const DeclaredToken& token : declared) declare(token);
+    place_added();
     return std::move(file_);
   }
 
@@ -225,27 +227,62 @@ class Parser {
     const auto found = root.find("added_tokens");
     if (found == root.end() || found->is_null()) return;
     if (!found->is_array()) fail("added_tokens", "an array", *found);
-    std::unordered_set<std::string> raw;
-    std::unordered_set<std::string> normalized;
     for (std::size_t i = 0; i < found->size(); ++i) {
       const Json& entry = (*found)[i];
       const std::string path = fmt::format("added_tokens[{}].", i);
       AddedTokens::Token token = added_token(entry, path);
-      const bool is_normalized = boolean(entry, "normalized", path);
-      file_.special[static_cast<std::size_t>(token.id)] = boolean(entry, "special", path);
+      const bool normalized = boolean(entry, "normalized", path);
+      added_.push_back({std::move(token), normalized, path});
+      file_.special[static_cast<std::size_t>(added_.back().token.id)] = boolean(entry, "special", path);
+    }
+  }
+
+  // A token of another file. As tokenizers takes it that is handed it after the file: a new one gets the next
+  // id, a known one keeps its own.
+  void declare(const DeclaredToken& declared) {
+    const auto known_added = std::ranges::find_if(
+        added_, [&](const Added& a) { return a.token.content == declared.token.content; });
+    if (known_added != added_.end() && !declared.id) return;
+    const auto found = file_.tokens.find(declared.token.content);
+    const std::size_t expected = found ? *found : file_.tokens.size();
+    if (declared.id && *declared.id != static_cast<std::int64_t>(expected)) {
+      throw InputError(fmt::format("{} is {}, with the id {}; {} {}", declared.place,
+                                   quoted(declared.token.content), *declared.id,
+                                   found ? "tokenizer.json gives it" : "the next free id is", expected));
+    }
+    if (!found) {
+      file_.tokens.add(declared.token.content);
+      file_.special.push_back(false);
+    }
+    AddedTokens::Token token = declared.token;
+    token.id = static_cast<std::int64_t>(expected);
+    if (declared.special) file_.special[expected] = true;
+    if (known_added != added_.end()) {
+      known_added->token = std::move(token);
+      known_added->normalized = declared.normalized;
+    } else {
+      added_.push_back({std::move(token), declared.normalized, declared.place + ": "});
+    }
+  }
+
+  void place_added() {
+    std::unordered_set<std::string> raw;
+    std::unordered_set<std::string> normalized;
+    for (Added& added : added_) {
+      AddedTokens::Token& token = added.token;
       const bool is_new = raw.insert(token.content).second;
-      if (is_normalized && file_.nfc) {
+      if (added.normalized && file_.nfc) {
         std::string buffer;
         std::string content(to_nfc(token.content, buffer));
         if (content != token.content)
           file_.normalized_tokens.emplace(static_cast<std::uint32_t>(token.id), content);
         token.content = std::move(content);
       }
-      if (!is_new || (is_normalized && !normalized.insert(token.content).second)) {
-        fail(fmt::format("{}content: there are two {} (after normalization, where it applies)", path,
+      if (!is_new || (added.normalized && !normalized.insert(token.content).second)) {
+        fail(fmt::format("{}content: there are two {} (after normalization, where it applies)", added.path,
                          quoted(token.content)));
       }
-      (is_normalized ? file_.normalized_added : file_.raw_added).push_back(std::move(token));
+      (added.normalized ? file_.normalized_added : file_.raw_added).push_back(std::move(token));
     }
   }
 
@@ -278,14 +315,22 @@ class Parser {
     return token;
   }
 
+  struct Added {
+    AddedTokens::Token token;
+    bool normalized = false;
+    std::string path;  // for messages
+  };
+
   std::string source_;
   TokenizerFile file_;
+  std::vector<Added> added_;
 };
 
 }  // namespace
 
-TokenizerFile parse_tokenizer_file(std::string_view json, std::string_view source) {
-  return Parser(source).run(parse_json(json, source));
+TokenizerFile parse_tokenizer_file(std::string_view json, std::string_view source,
+                                   std::span<const DeclaredToken> declared) {
+  return Parser(source).run(parse_json(json, source), declared);
 }
 
 }  // namespace qvl

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -11,6 +12,7 @@
 
 #include "text/added_tokens.h"
 #include "text/byte_pair_encoder.h"
+#include "text/declared_tokens.h"
 #include "text/token_table.h"
 
 namespace qvl {
@@ -31,7 +33,10 @@ struct TokenizerFile {
   std::optional<std::string> split_pattern;  // nothing: the text is one piece
 };
 
-// Throws InputError for what is not as tokenizer.h says.
-[[nodiscard]] TokenizerFile parse_tokenizer_file(std::string_view json, std::string_view source);
+// With the tokens that other files of the folder declare: new ones are added, and what they say of known ones
+// (lstrip and the like) counts, where they give ids. Throws InputError for what is not as tokenizer.h says,
+// and for ids of declared tokens that are not those of tokenizer.json or not the next free ones.
+[[nodiscard]] TokenizerFile parse_tokenizer_file(std::string_view json, std::string_view source,
+                                                 std::span<const DeclaredToken> declared = {});
 
 }  // namespace qvl

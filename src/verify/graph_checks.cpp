@@ -90,8 +90,13 @@ DType dtype_of_port(const std::vector<ModelSummary::Port>& ports, std::string_vi
 }
 
 // The graph that this version of qvl makes of the same config and options.
-OnnxModel build(const SubjectArtifact& artifact, const ModelConfig& config) {
+OnnxModel build(const SubjectArtifact& artifact, ModelConfig config) {
   const ManifestArtifact& a = artifact.manifest;
+  // A checkpoint whose head differs from the embedding is not tied, whatever its config says.
+  const auto own_head = [](const TensorReport& t) {
+    return t.name == "lm_head.weight" && t.source == t.name;
+  };
+  if (std::ranges::any_of(a.tensors, own_head)) config.text.tie_word_embeddings = false;
   const TensorTable table(config, a.tied_head);
   if (a.artifact == Artifact::vision) {
     VisionGraphOptions options;

@@ -50,7 +50,7 @@ TEST(QuestionSet, TheReferenceAnswersSeventy) {
       texts += answer == *question.answer ? 1U : 0U;
       continue;
     }
-    const PixelSize size = read_image(set.pictures[question.pictures.front()]).size();
+    const PixelSize size = set.pictures[question.pictures.front()].read().size();
     std::vector<LabelledBox> found = boxes_in_answer(answer);
     for (LabelledBox& box : found) box = stretched(box, {672, 672}, size);
     boxes += all_found(question.boxes, found) ? 1U : 0U;

@@ -14,7 +14,7 @@ namespace qvl {
 namespace {
 
 // The message of the InputError, or "decoded".
-std::string outcome(const std::string& bytes, const DecodeLimits& limits = {}) {
+std::string outcome(const std::string& bytes, const DecodeOptions& limits = {}) {
   try {
     (void)decode_image(std::as_bytes(std::span(bytes)), "x.jpg", limits);
     return "decoded";

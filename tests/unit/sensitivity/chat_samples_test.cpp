@@ -20,10 +20,6 @@ std::string line_with(const std::string& picture, const std::string& text = "Wha
          R"("}, {"type": "text", "text": ")" + text + R"("}]}])" + more + "}\n";
 }
 
-std::string error_of(const std::string& text) {
-  return input_error([&] { (void)parse_chat_lines(text, "x.jsonl"); });
-}
-
 TEST(ChatSamples, TheCalibrationChats) {
   const fs::path file = test::data("shapes-data/calibration.jsonl");
   const ChatSamples samples(file);
@@ -34,68 +30,9 @@ TEST(ChatSamples, TheCalibrationChats) {
   EXPECT_EQ(samples.messages(1)[0].parts[1].value, "How many shapes are there?");
   EXPECT_EQ(samples.answer(1), "There are three shapes.");
   ASSERT_EQ(samples.pictures(1).size(), 1U);
-  EXPECT_EQ(samples.pictures(1)[0], file.parent_path() / "images/c001.jpg");
+  EXPECT_EQ(samples.pictures(1)[0].path(), file.parent_path() / "images/c001.jpg");
   EXPECT_EQ(ChatSamples(file, 4).size(), 4U);
   EXPECT_EQ(ChatSamples(file, 40).size(), 15U);
-}
-
-TEST(ChatLines, BlankLinesAreSkippedAndCounted) {
-  const std::string text =
-      "\xEF\xBB\xBF" + line_with("a.png", "1") + "\n \t\r\n" +
-      R"({"messages": [{"role": "user", "content": "2"}], "boxes": [1], "answer": null})" + "\r\n" +
-      R"({"messages": [{"role": "user", "content": "3"}]})";
-  const std::vector<ChatSample> samples = parse_chat_lines(text, "x.jsonl");
-  ASSERT_EQ(samples.size(), 3U);
-  EXPECT_EQ(samples[0].line, 1U);
-  EXPECT_EQ(samples[0].answer, "A cat.");
-  EXPECT_EQ(samples[1].line, 4U);
-  EXPECT_EQ(samples[1].messages[0].parts[0].value, "2");
-  EXPECT_FALSE(samples[1].answer);
-  EXPECT_EQ(samples[2].line, 5U);
-  EXPECT_TRUE(parse_chat_lines("", "x.jsonl").empty());
-}
-
-// What comes behind the samples that are wanted is not looked at.
-TEST(ChatLines, TheFirstSoMany) {
-  const std::string text = line_with("a.png") + line_with("b.png") + "{";
-  EXPECT_EQ(parse_chat_lines(text, "x.jsonl", 2).size(), 2U);
-  EXPECT_THROW((void)parse_chat_lines(text, "x.jsonl", 3), InputError);
-}
-
-TEST(ChatLines, ErrorsNameLineAndField) {
-  const std::string good = line_with("a.png");
-  const std::pair<std::string, const char*> cases[] = {
-      {"{", "x.jsonl:2 is not valid JSON"},
-      {"[]", "x.jsonl:2: an object with `messages` is expected, not array"},
-      {"{}", "x.jsonl:2: messages is missing"},
-      {R"({"messages": 1})", "x.jsonl:2: messages must be an array"},
-      {R"({"messages": []})", "x.jsonl:2: messages has no message"},
-      {R"({"messages": [{"content": "x"}]})", "x.jsonl:2: messages[0].role is missing"},
-      {R"({"messages": [{"role": "user", "content": [{"type": "video", "video": "x"}]}]})",
-       "messages[0].content[0].type is \"video\""},
-      {line_with(""), "x.jsonl:2: messages[0].content[0] is a picture without a path"},
-      {line_with("https://x.org/a.png"), "x.jsonl:2: messages[0].content[0] is a picture at a URL"},
-      {line_with("data:image/png;base64,AAAA"), "is a picture at a URL"},
-      {line_with("a.png", "x", R"(, "answer": 3)"), "x.jsonl:2: answer must be a string, not number"},
-      {line_with("a.png", "\xff"), "x.jsonl:2 is not valid JSON"},
-  };
-  for (const auto& [line, expected] : cases) {
-    EXPECT_TRUE(contains(error_of(good + line), expected)) << line << ": " << error_of(good + line);
-  }
-}
-
-TEST(ChatLines, CutOrChangedBytesAreAResultOrAnInputError) {
-  const std::string good = line_with("a.png") + line_with("b.png");
-  std::size_t refused = 0;
-  for (std::size_t at = 0; at < good.size(); ++at) {
-    refused += error_of(good.substr(0, at)).empty() ? 0 : 1;
-    for (const int mask : {0x01, 0x20, 0x80}) {
-      std::string changed = good;
-      changed[at] = static_cast<char>(changed[at] ^ mask);
-      refused += error_of(changed).empty() ? 0 : 1;
-    }
-  }
-  EXPECT_GT(refused, good.size());
 }
 
 TEST(ChatSamples, AllMissingPicturesAtOnce) {
@@ -114,6 +51,52 @@ TEST(ChatSamples, AllMissingPicturesAtOnce) {
   EXPECT_TRUE(contains(error, "gone-8.png (chats.jsonl:19)") && !contains(error, "gone-9.png")) << error;
   EXPECT_TRUE(error.ends_with("\n  and 3 more")) << error;
   EXPECT_EQ(error.find("/a.png"), error.rfind("/a.png")) << error;
+}
+
+// As Qwen's own documents write the places of pictures.
+TEST(ChatSamples, PicturesByUrl) {
+  const test::TemporaryFolder folder;
+  test::write_file(folder.path() / "a b.png", "x");
+  test::write_file(folder.path() / "a%20b.png", "y");
+  const fs::path file = folder.path() / "chats.jsonl";
+  const std::string place = folder.path().string();
+  const auto path_of = [&](const std::string& url) {
+    test::write_file(file, line_with(url));
+    return ChatSamples(file).pictures(0)[0].path();
+  };
+  EXPECT_EQ(path_of("file://" + place + "/a b.png"), folder.path() / "a b.png");
+  EXPECT_EQ(path_of("file://localhost" + place + "/a b.png"), folder.path() / "a b.png");
+  EXPECT_EQ(path_of("file://" + place + "/a%20b.png"), folder.path() / "a%20b.png");
+  fs::remove(folder.path() / "a%20b.png");
+  EXPECT_EQ(path_of("file://" + place + "/a%20b.png"), folder.path() / "a b.png");
+  const auto error_of = [&](const std::string& url) { return input_error([&] { (void)path_of(url); }); };
+  EXPECT_TRUE(contains(error_of("file://server/share/a.png"), "names the host server"))
+      << error_of("file://server/a");
+  EXPECT_TRUE(contains(error_of("file://a.png"), "chats.jsonl:1: file://a.png: a file of this machine"));
+  EXPECT_TRUE(contains(error_of("file:///none%21.png"), "/none!.png (chats.jsonl:1)"));
+}
+
+TEST(ChatSamples, PicturesInTheDataItself) {
+  const test::TemporaryFolder folder;
+  const fs::path file = folder.path() / "chats.jsonl";
+  // A black and a white pixel, BMP.
+  const std::string url =
+      "data:image/bmp;base64,Qk0+AAAAAAAAADYAAAAoAAAAAgAAAAEAAAABABgAAAAAAAgAAAATCwAAEwsAAAAAAAAAAAAAAAAA////"
+      "AAA=";
+  test::write_file(file, line_with(url));
+  const ChatSamples samples(file);
+  const Picture& picture = samples.pictures(0)[0];
+  EXPECT_FALSE(picture.is_file());
+  const RgbImage image = picture.read();
+  EXPECT_EQ(image.size(), (PixelSize{1, 2}));
+  EXPECT_EQ(image.pixels()[0], 0);
+  EXPECT_EQ(image.pixels()[5], 255);
+  EXPECT_EQ(samples.sha256(0).size(), 64U);
+  for (const auto& [broken, expected] : std::vector<std::pair<std::string, const char*>>{
+           {"data:image/png;base64,A-B=", "is not base64"}, {"data:image/png,abc", "base64,… is expected"}}) {
+    test::write_file(file, line_with(broken));
+    EXPECT_TRUE(contains(input_error([&] { ChatSamples{file}; }), expected));
+  }
 }
 
 TEST(ChatSamples, AFileWithoutSamples) {

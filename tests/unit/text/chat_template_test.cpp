@@ -62,7 +62,9 @@ TEST(ParseMessages, NamesTheMessageAndTheField) {
   };
   EXPECT_EQ(error_of("3"), "chat: the top level must be an array of messages, not a number");
   EXPECT_EQ(error_of("{}"),
-            "chat: the top level must be an array of messages, or an object with `messages`, not an object");
+            "chat: the top level must be an array of messages, or an object with `messages` or "
+            "`conversations`, not an "
+            "object");
   EXPECT_EQ(error_of(R"({"messages": null})"), "chat: messages must be an array of messages, not null");
   EXPECT_EQ(error_of("[1]"), "chat: messages[0] must be an object with `role` and `content`, not a number");
   EXPECT_EQ(error_of(R"([{"content": ""}])"), "chat: messages[0].role is missing");
@@ -77,7 +79,7 @@ TEST(ParseMessages, NamesTheMessageAndTheField) {
   EXPECT_EQ(error_of(R"([{"role": "user", "content": ["x"]}])"),
             "chat: messages[0].content[0] must be an object with `type`, not a string");
   EXPECT_EQ(error_of(R"([{"role": "user", "content": [{"type": "video", "video": "v"}]}])"),
-            "chat: messages[0].content[0].type is \"video\"; text, image and image_url are supported");
+            "chat: messages[0].content[0] is a video; text and pictures are supported");
   EXPECT_EQ(error_of(R"([{"role": "user", "content": [{"type": "image", "image": 5}]}])"),
             "chat: messages[0].content[0].image must be a string, not a number");
   EXPECT_EQ(error_of(R"([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}])"),
