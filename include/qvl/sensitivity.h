@@ -143,6 +143,8 @@ struct EstimateTrust {
 struct WholeResult {
   std::string format;
   std::optional<OutputError> all;
+  // Samples that only the unquantized model answers exactly; none where no sample has an answer.
+  std::optional<std::int64_t> answers_lost = std::nullopt;
 };
 
 // One point of the curve of error against size: the least error that the sum of the units' errors promises

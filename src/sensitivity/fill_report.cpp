@@ -42,6 +42,7 @@ class Filler {
   const std::string& source_;
   MeasurementKeys keys_;
   SensitivityReport report_;
+  std::vector<bool> right_;  // by sample: whether the unquantized model answers it exactly
   std::vector<std::vector<UnitEstimate>> estimates_;
   CandidateSet exact_;
 };
@@ -70,6 +71,7 @@ void Filler::add_plain() {
     report_.positions += static_cast<std::int64_t>(samples.back().kl.size());
   }
   report_.exact_unquantized = output_error(samples).exact;
+  for (const OutputSums& sample : samples) right_.push_back(sample.exact == 1);
   double squares = 0;
   double elements = 0;
   for (const std::string& sample : settings_.samples) {
@@ -86,7 +88,10 @@ void Filler::add_whole() {
     std::vector<OutputSums> samples;
     for (const std::string& sample : settings_.samples)
       samples.push_back(OutputSums::of(number(keys_.of_whole(sample, parse_format(format)))));
+    std::int64_t lost = 0;
+    for (std::size_t i = 0; i < samples.size(); ++i) lost += right_[i] && samples[i].exact == 0 ? 1 : 0;
     report_.whole.push_back({format, output_error(samples)});
+    if (report_.exact_unquantized) report_.whole.back().answers_lost = lost;
   }
 }
 

@@ -51,6 +51,12 @@ OrderedJson output_json(const std::optional<OutputError>& error) {
           {"exact", number(error->exact)}};
 }
 
+OrderedJson whole_json(const WholeResult& whole) {
+  OrderedJson json = output_json(whole.all);
+  if (whole.all && whole.answers_lost) json["answers_lost"] = *whole.answers_lost;
+  return json;
+}
+
 OrderedJson estimate_json(const std::optional<Estimate>& estimate) {
   if (!estimate) return nullptr;
   return {{"mse", number(estimate->mse)}, {"kl", number(estimate->kl)}};
@@ -223,8 +229,7 @@ std::string report_json(const SensitivityReport& report) {
     append(out, unit_json(unit, order));
   }
   out += report.units.empty() ? "]" : "\n]";
-  append_line(out, "whole",
-              order.object(report.whole, [](const WholeResult& w) { return output_json(w.all); }));
+  append_line(out, "whole", order.object(report.whole, whole_json));
   append_line(out, "correlation", correlation_json(report, formats));
   append_line(out, "trust", trust_json(report));
   append_line(out, "verdict", verdict_json(report));

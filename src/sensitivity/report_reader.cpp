@@ -347,6 +347,8 @@ SensitivityReport parse_report(std::string_view text, std::string_view source) {
   });
   formats.each(top.object("whole"), [&](const std::string& format, const std::optional<Fields>& error) {
     report.whole.push_back({format, error ? std::optional(read_output(*error)) : std::nullopt});
+    if (error && error->find("answers_lost") != nullptr)
+      report.whole.back().answers_lost = error->count("answers_lost");
   });
   formats.each(top.object("correlation"),
                [&](const std::string& format, const std::optional<Fields>& fields) {

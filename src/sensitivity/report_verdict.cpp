@@ -43,12 +43,15 @@ struct Answers {
   std::int64_t lost = 0;
 };
 
-std::optional<Answers> answers_of(const SensitivityReport& report, const OutputError& error) {
+std::optional<Answers> answers_of(const SensitivityReport& report, const WholeResult& whole) {
+  const OutputError& error = *whole.all;
   if (!report.exact_unquantized || !error.exact || report.samples < 1) return std::nullopt;
   const auto samples = static_cast<double>(report.samples);
   const double lost = (*report.exact_unquantized - *error.exact) * samples;
   if (!std::isfinite(lost)) return std::nullopt;
-  return Answers{std::llround(*report.exact_unquantized * samples), std::llround(lost)};
+  // Reports from before they were counted have the difference only.
+  return Answers{std::llround(*report.exact_unquantized * samples),
+                 whole.answers_lost.value_or(std::llround(lost))};
 }
 
 // Norm of the error by that of the output.
@@ -58,8 +61,9 @@ std::optional<double> share_of_output(const SensitivityReport& report, const Out
   return std::sqrt(error.mse / *report.output_mean_square);
 }
 
-bool is_good(const SensitivityReport& report, const OutputError& error) {
-  if (const auto answers = answers_of(report, error); answers && answers->right > 0)
+bool is_good(const SensitivityReport& report, const WholeResult& whole) {
+  const OutputError& error = *whole.all;
+  if (const auto answers = answers_of(report, whole); answers && answers->right > 0)
     return answers->lost <= 0;
   if (error.top1) return *error.top1 >= 1 - kMostChanged;
   const auto off = share_of_output(report, error);
@@ -140,7 +144,7 @@ std::string verdict_words(const SensitivityReport& report, const WholeResult& wh
   if (!whole.all) return "";
   const OutputError& error = *whole.all;
   std::string words;
-  if (const auto answers = answers_of(report, error); answers && answers->right > 0) {
+  if (const auto answers = answers_of(report, whole); answers && answers->right > 0) {
     words = answers->lost <= 0 ? "no answer lost"
                                : fmt::format("{} of {} right answers lost", answers->lost, answers->right);
   } else if (error.top1 && std::isfinite(*error.top1)) {
@@ -191,7 +195,7 @@ std::string trust_words(const EstimateTrust& trust) {
 std::optional<std::string> smallest_good_format(const SensitivityReport& report) {
   std::optional<std::string> best;
   for (const WholeResult& whole : report.whole) {
-    if (!whole.all || !known_format(whole.format) || !is_good(report, *whole.all)) continue;
+    if (!whole.all || !known_format(whole.format) || !is_good(report, whole)) continue;
     if (!best || bits_of(whole.format) < bits_of(*best)) best = whole.format;
   }
   return best;

@@ -41,11 +41,19 @@ TEST(ReportReader, WrittenAgainAReportIsTheSameText) {
 TEST(ReportReader, GivesBackWhatWasWritten) {
   SensitivityReport report = test::fake_tiny_report();
   report.settings = {{"z", "1"}, {"a", "2"}, {"m", "3"}};
+  report.whole[1].answers_lost = 3;
   report.criterion = Criterion::nncf_mean_variance;
   report.units[0].formats[1].score = 0.25;
   report.units[0].formats[1].method = "";
   const SensitivityReport back = parse_report(report_json(report), "r");
   EXPECT_EQ(back.settings, report.settings);
+  EXPECT_EQ(back.whole[0].answers_lost, std::nullopt);
+  EXPECT_EQ(back.whole[1].answers_lost, 3);
+  ASSERT_EQ(back.trust.size(), 4U);
+  EXPECT_EQ(back.trust[1].direction, "out");
+  EXPECT_EQ(back.trust[1].spearman, 0.9375);
+  EXPECT_EQ(back.trust[1].top_found, 4);
+  EXPECT_TRUE(back.trust[1].settled);
   EXPECT_EQ(back.criterion, Criterion::nncf_mean_variance);
   EXPECT_EQ(back.samples, 64);
   EXPECT_EQ(back.positions, 1893);

@@ -26,6 +26,9 @@ TEST(Verdict, OfAnswersLogitsAndPlainOutputs) {
   EXPECT_EQ(verdict_words(report, result(2e-4, 1, 0.99, 59.0 / 64)), "no answer lost, KL 2e-4");
   EXPECT_EQ(verdict_words(report, result(0.0123, 1, 0.99, 60.0 / 64)), "no answer lost, KL 0.012");
   EXPECT_EQ(verdict_words(report, result(1.25, 1, 0.5, 56.0 / 64)), "3 of 59 right answers lost, KL 1.3");
+  WholeResult swapped = result(2e-4, 1, 0.99, 59.0 / 64);  // as many, but others
+  swapped.answers_lost = 2;
+  EXPECT_EQ(verdict_words(report, swapped), "2 of 59 right answers lost, KL 2e-4");
   report.exact_unquantized.reset();
   EXPECT_EQ(verdict_words(report, result(2.5e-7, 1, 1.0, std::nullopt)),
             "the most likely token is the same everywhere, KL 2.5e-7");
