@@ -27,7 +27,7 @@ struct EngineOptions {
   // CPU: weights stay in the mapped files instead of being copied for the fastest runs. Loads in no time and
   // allocates the least, but short prompts take longer. Happens by itself where the copies would not fit.
   bool low_memory = false;
-  InputOptions input;
+  InputOptions input = {};
 };
 
 struct Question {

@@ -33,7 +33,7 @@ struct EvaluateOptions {
   int threads = 0;                  // 0: one per processor
   std::function<void(const EvaluateProgress&)> on_progress;  // may be empty
   const CancelToken* cancel = nullptr;                       // may be null; must outlive the call
-  InputOptions input;
+  InputOptions input = {};
 };
 
 struct EvaluatedFolder {

@@ -51,7 +51,7 @@ struct ExportOptions {
   int threads = 0;                      // 0: one per processor; at most 8 work
   Progress* progress = nullptr;         // may be null; must outlive the call
   const CancelToken* cancel = nullptr;  // may be null; must outlive the call
-  InputOptions input;                   // of these, on_warning only
+  InputOptions input = {};              // of these, on_warning only
 };
 
 struct ExportedArtifact {

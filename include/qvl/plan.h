@@ -38,7 +38,7 @@ struct PlanOptions {
   int threads = 0;
   std::function<void(const SensitivityProgress&)> on_progress;  // may be empty; one call at a time
   const CancelToken* cancel = nullptr;                          // may be null; must outlive the call
-  InputOptions input;
+  InputOptions input = {};
 };
 
 struct PlanRound {

@@ -37,7 +37,7 @@ struct QuantizeOptions {
   int threads = 0;                      // 0: one per processor
   Progress* progress = nullptr;         // may be null; must outlive the call
   const CancelToken* cancel = nullptr;  // may be null; must outlive the call
-  InputOptions input;                   // of the calibration data
+  InputOptions input = {};              // of the calibration data
 };
 
 // Weights that are of no unit and stay as they are: those of LSTM, of a MatMul with the constant on the left,

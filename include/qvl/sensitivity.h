@@ -58,7 +58,7 @@ struct SensitivityOptions {
   Shard shard;
   std::function<void(const SensitivityProgress&)> on_progress;  // may be empty; one call at a time
   const CancelToken* cancel = nullptr;                          // may be null; must outlive the call
-  InputOptions input;
+  InputOptions input = {};
 };
 
 // At the unit's own output, over all samples.
