@@ -32,6 +32,7 @@ struct PlanOptions {
   PlanBudget budget;
   std::vector<std::string> formats;  // of those that were measured; empty: all
   std::int64_t latency_rows = 640;   // rows of activations for which kernels are timed
+  std::string output;                // empty, or that by which the run was measured
   int rounds = 3;                    // most rounds of repair; 0: the first plan is measured and kept
   bool measure = true;               // false: the additive model is believed
   std::uint64_t memory_bytes = 0;    // as in SensitivityOptions
@@ -71,6 +72,11 @@ struct PlanResult {
   int quantized_units = 0;        // 0: everything stays as it is
   std::vector<PlanShare> shares;  // "keep" first, then in the order of the run's formats
   std::vector<PlanRound> rounds;
+  std::vector<BodyUnits> unmeasured;  // left as they are
+  // Quantized without regard to what they do: the output that the run was measured by does not depend on
+  // them.
+  std::vector<std::string> unseen;
+  std::string output;  // that one
   PlanFront front;
 };
 

@@ -10,6 +10,7 @@
 #include "qvl/export.h"
 #include "qvl/input.h"
 #include "qvl/progress.h"
+#include "qvl/sensitivity.h"
 
 namespace qvl {
 
@@ -52,8 +53,9 @@ struct QuantizedFile {
   std::string file;
   std::uint64_t bytes_before = 0;  // of weights and graph
   std::uint64_t bytes_after = 0;
-  int units = 0;      // of the model
-  int quantized = 0;  // of these
+  int units = 0;                     // of the model
+  int quantized = 0;                 // of these
+  std::vector<BodyUnits> in_bodies;  // none of these: left as they are
   // About what a runtime holds of weights that it unpacks to f32 when it loads the file.
   std::uint64_t unpacked_bytes = 0;
   std::uint64_t weight_bytes = 0;  // of all weights of the model; of biases and other vectors, too

@@ -44,10 +44,13 @@ struct SensitivityOptions {
   std::vector<std::string> formats;  // "int8", "int8:64", "int4:32", "int8-dynamic", "int8-static"
   std::string calibrate = "minmax";  // of int8-static: "minmax", "percentile:99.99", "entropy"
   std::filesystem::path report;      // folder for report.*, and for measurements.sqlite
-  std::string units = "*";           // names with * and ?, several with commas, ! before those to leave out
-  int samples = 0;                   // the first so many; 0: all
-  std::uint64_t memory_bytes = 0;    // the process stays below; 0: what is available
-  int threads = 0;                   // 0: one per processor
+  // By whose error units are ordered; empty: the output called logits, else the first of floating point that
+  // depends on a unit. Of a folder: of its text model.
+  std::string output;
+  std::string units = "*";         // names with * and ?, several with commas, ! before those to leave out
+  int samples = 0;                 // the first so many; 0: all
+  std::uint64_t memory_bytes = 0;  // the process stays below; 0: what is available
+  int threads = 0;                 // 0: one per processor
   // qvl's own attention instead of ONNX Runtime's MatMul, Softmax, MatMul. Faster; numbers differ by what
   // rounding in f32 makes of them (about 1e-4 of a KL), and are kept apart from those without it.
   bool fused_attention = false;
@@ -71,7 +74,8 @@ struct LocalError {
   std::optional<double> text_relative_error;
 };
 
-// At the model's first output. What needs logits (kl and what follows) is there when that is what it gives.
+// At the output that is ranked by. What needs logits (kl and what follows) is there when that is what it
+// gives.
 struct OutputError {
   double mse = 0;  // mean over samples and all elements
   // Kullback-Leibler divergence of the next token's distribution, unquantized against quantized, in nats, at
@@ -82,6 +86,9 @@ struct OutputError {
   std::optional<double> kl_p99;
   std::optional<double> top1;   // share of those positions with the same most likely token
   std::optional<double> exact;  // share of the samples with an answer that are answered with it
+  // The mse of the other floating-point outputs that depend on units, in the model's order; none where the
+  // shape has changed.
+  std::vector<std::pair<std::string, std::optional<double>>> others;
 };
 
 // What the fast method says, kept beside exact numbers to compare.
@@ -113,6 +120,9 @@ struct UnitResult {
   std::int64_t block = 0;  // which block of the part, in the order of computation
   std::string layer;  // for the heat map: the name up to its last number ("/model/layers.3"), or the part
   std::string kind;   // what is left of the name ("self_attn/q_proj")
+  // The output that is ranked by does not depend on it: its error there is 0, whatever it does to others.
+  bool unseen = false;
+  bool in_body = false;  // in a branch of an If that all samples take: measured, but never quantized
   std::vector<FormatResult> formats;
 };
 
@@ -168,6 +178,15 @@ struct PlanFront {
   std::vector<PlanMark> marks;
 };
 
+// MatMul, Gemm and Conv with constant weights inside the bodies of If, Loop or Scan: not measured, and never
+// quantized.
+struct BodyUnits {
+  std::string op;                  // "If"; of nested ones the outermost
+  std::vector<std::string> names;  // "IF/then_branch/NODE"
+  std::int64_t parameters = 0;     // each weight once; those that units outside take, too, are none of them
+  double share = 0;                // of all weights of units
+};
+
 struct SensitivityReport {
   std::string model;  // file name(s)
   std::string model_sha256;
@@ -179,9 +198,11 @@ struct SensitivityReport {
       settings;                         // formats, calibrate, units, method, …, versions
   Criterion criterion = Criterion::kl;  // that the ranking is by
   bool has_logits = false;
+  std::string output;                        // that is ranked by
   std::optional<double> exact_unquantized;   // exact answers of the unquantized model
   std::optional<double> output_mean_square;  // of the unquantized model's output, over samples and elements
   std::vector<UnitResult> units;             // in the model's order
+  std::vector<BodyUnits> unmeasured;
   std::vector<WholeResult> whole;
   std::vector<Correlation> correlations;
   std::vector<EstimateTrust> trust;  // of methods that estimate

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "cli/command.h"
 #include "cli/progress_bar.h"
@@ -73,6 +75,22 @@ Units units_in(const fs::path& file) {
   return units;
 }
 
+// By the op whose bodies they lie in: units, and the parameters of their weights, each once.
+struct BodyCount {
+  std::vector<std::string> names;
+  std::int64_t parameters = 0;
+};
+std::map<std::string, BodyCount> bodies_of(const ModelSummary& summary) {
+  std::map<std::string, BodyCount> bodies;
+  std::set<std::string> counted;
+  for (const BodyUnit& unit : summary.body_units) {
+    BodyCount& own = bodies[unit.control];
+    own.names.push_back(unit.name);
+    if (counted.insert(unit.weight).second) own.parameters += unit.parameters;
+  }
+  return bodies;
+}
+
 OrderedJson summary_json(const ModelSummary& summary, const Units& units) {
   OrderedJson json = {{"opset", summary.opset},
                       {"inputs", ports_json(summary.inputs)},
@@ -85,6 +103,10 @@ OrderedJson summary_json(const ModelSummary& summary, const Units& units) {
                       {"ir_version", summary.ir_version},
                       {"producer", summary.producer},
                       {"other_opsets", summary.other_opsets}};
+  for (const auto& [op, body] : bodies_of(summary)) {
+    json["units_in_bodies"].push_back(
+        {{"bodies_of", op}, {"units", body.names}, {"parameters", body.parameters}});
+  }
   json["units"] = units.count ? OrderedJson(*units.count) : OrderedJson();
   if (!units.count) {
     json["units_unknown"] = units.why;
@@ -134,6 +156,11 @@ void print_summary(const fs::path& path, const ModelSummary& summary, const Unit
   print_units(units);
   print_bytes("bytes by op", bytes_by(summary, &ModelSummary::Initializer::used_by));
   print_bytes("bytes by dtype", bytes_by(summary, &ModelSummary::Initializer::dtype));
+  for (const auto& [op, body] : bodies_of(summary)) {
+    std::cout << fmt::format("{} units, {} parameters, lie in bodies of {}, where qvl quantizes nothing:\n",
+                             body.names.size(), body.parameters, op);
+    for (const std::string& name : body.names) std::cout << "  " << name << "\n";
+  }
   std::cout << "nodes\n";
   for (const auto& [op, count] : summary.ops) std::cout << fmt::format("  {:<24} {:>12}\n", op, count);
 }

@@ -13,6 +13,7 @@
 #include "cli/progress_bar.h"
 #include "cli/sensitivity_progress.h"
 #include "qvl/plan.h"
+#include "sensitivity/unmeasured.h"
 
 namespace qvl::cli {
 namespace {
@@ -94,6 +95,13 @@ void print_json(const PlanResult& result, const std::filesystem::path& place) {
                              {"measured", number_or_null(round.measured)},
                              {"changed", round.changed}});
   }
+  if (!result.unseen.empty()) out["unseen"] = result.unseen;
+  for (const BodyUnits& bodies : result.unmeasured) {
+    out["not_measured"].push_back({{"bodies_of", bodies.op},
+                                   {"units", bodies.names},
+                                   {"parameters", bodies.parameters},
+                                   {"share", bodies.share}});
+  }
   std::cout << out.dump(1) << "\n";
 }
 
@@ -113,6 +121,10 @@ void print_table(const PlanResult& result, const std::filesystem::path& place) {
   if (result.rounds.size() > 1) std::cout << fmt::format(", {} plans tried", result.rounds.size());
   std::cout << "\n";
   if (result.gap > 0) std::cout << fmt::format("not proven the best: {:.4g} may be won\n", result.gap);
+  const std::string unseen = unseen_text(result.unseen, result.output);
+  if (!unseen.empty()) std::cout << unseen << "\n";
+  for (const BodyUnits& bodies : result.unmeasured)
+    std::cout << to_text(bodies, "not measured, left as they are") << "\n";
   std::cout << place.string() << "\n";
 }
 
@@ -158,6 +170,7 @@ void add_plan(CLI::App& app) {
   command->add_option("--out", options.out, "plan.json to write")->required();
   command->add_option("--formats", arguments->formats, "Only these of the measured formats, with commas")
       ->delimiter(',');
+  command->add_option("--output", options.output, "The output by which the run was measured (it is kept)");
   command->add_option("--model", options.model, "Where the model is now (default: where the run found it)");
   command->add_option("--data", options.data, "Where the data is now (default: where the run found it)");
   arguments->input.add_alpha_to(*command);

@@ -16,6 +16,7 @@
 #include "qvl/quantize.h"
 #include "sensitivity/kept_weights.h"
 #include "sensitivity/run_context.h"
+#include "sensitivity/unmeasured.h"
 
 namespace qvl::cli {
 namespace {
@@ -79,6 +80,12 @@ void print_quantized(const QuantizeResult& result, const std::filesystem::path& 
                      {"weight_bytes", file.weight_bytes},
                      {"kept", nlohmann::ordered_json::parse(kept_json(file.kept))},
                      {"notes", file.notes}});
+      for (const BodyUnits& bodies : file.in_bodies) {
+        out.back()["in_bodies"].push_back({{"bodies_of", bodies.op},
+                                           {"units", bodies.names.size()},
+                                           {"parameters", bodies.parameters},
+                                           {"share", bodies.share}});
+      }
     }
     using Handler = nlohmann::ordered_json::error_handler_t;
     std::cout << nlohmann::ordered_json{{"files", std::move(out)}}.dump(1, ' ', false, Handler::replace)
@@ -89,6 +96,7 @@ void print_quantized(const QuantizeResult& result, const std::filesystem::path& 
     std::cout << fmt::format("{}: {} of {} units quantized, {} -> {}\n", (folder / file.file).string(),
                              file.quantized, file.units, human_bytes(file.bytes_before),
                              human_bytes(file.bytes_after));
+    for (const BodyUnits& bodies : file.in_bodies) std::cout << to_text(bodies, "left as they are") << "\n";
     const std::string kept = describe_kept(file.kept, file.weight_bytes);
     if (!kept.empty()) std::cout << fmt::format("  weights of no unit, kept: {}\n", kept);
     for (const std::string& note : file.notes) std::cout << fmt::format("  note: {}\n", note);

@@ -34,6 +34,10 @@ void SensitivityArguments::add_to(CLI::App& command) {
       .add_option("--formats", formats_,
                   "int8, int8:B, int4:B (blocks of B), int8-dynamic, int8-static; several with commas")
       ->capture_default_str();
+  command.add_option(
+      "--output", options_.output,
+      "The output by whose error units are ordered (default: logits, else the first of floating "
+      "point); the mse of the others is told, too");
   command.add_option("--units", options_.units, "Names with * and ?, several with commas, ! to leave out")
       ->capture_default_str();
   command.add_option("--samples", options_.samples, "Only the first so many samples (0: all)")

@@ -11,6 +11,7 @@
 #include "cli/sensitivity_progress.h"
 #include "qvl/sensitivity.h"
 #include "sensitivity/report_verdict.h"
+#include "sensitivity/unmeasured.h"
 
 namespace qvl::cli {
 namespace {
@@ -54,6 +55,12 @@ void print_summary(const SensitivityRun& run, const std::filesystem::path& repor
         {"report", report.string()}, {"complete", run.complete},    {"units", run.report.units.size()},
         {"measured", run.measured},  {"reused", run.reused},        {"passes", run.passes},
         {"seconds", run.seconds},    {"peak_bytes", run.peak_bytes}};
+    for (const BodyUnits& bodies : run.report.unmeasured) {
+      out["not_measured"].push_back({{"bodies_of", bodies.op},
+                                     {"units", bodies.names.size()},
+                                     {"parameters", bodies.parameters},
+                                     {"share", bodies.share}});
+    }
     for (const Correlation& c : run.report.correlations) {
       out["correlation"].push_back({{"format", c.format},
                                     {"direction", c.direction},
@@ -74,6 +81,9 @@ void print_summary(const SensitivityRun& run, const std::filesystem::path& repor
       "{} units, {} numbers measured, {} found; {} passes in {:.1f} s, at most {} resident\n",
       run.report.units.size(), run.measured, run.reused, run.passes, run.seconds,
       human_bytes(run.peak_bytes));
+  for (const BodyUnits& bodies : run.report.unmeasured) std::cout << to_text(bodies, "not measured") << "\n";
+  const std::string unseen = unseen_text(unseen_units(run.report), run.report.output);
+  if (!unseen.empty()) std::cout << unseen << "\n";
   // Of the method that measures everything; of the others the units that were measured are no fair draw.
   for (const Correlation& c :
        run.report.trust.empty() ? run.report.correlations : std::vector<Correlation>()) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "onnx/model_state.h"
+#include "onnx/name_pool.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -103,22 +104,6 @@ void add_called(const onnx::NodeProto& node, std::vector<Key>& called) {
   }
 }
 
-// Names that are each given once.
-class NamePool {
- public:
-  void take(const std::string& name) { taken_.insert(name); }
-  // The name, or one like it that is free.
-  std::string free_name(const std::string& wanted) {
-    std::string name = wanted;
-    while (!taken_.insert(name).second) name = fmt::format("{}#{}", wanted, ++seen_[wanted] + 1);
-    return name;
-  }
-
- private:
-  std::unordered_set<std::string> taken_;
-  std::unordered_map<std::string, int> seen_;  // how often a name was wanted again
-};
-
 class Inliner {
  public:
   Inliner(onnx::ModelProto& model, const std::string& source) : model_(model), source_(source) {
@@ -127,7 +112,7 @@ class Inliner {
   }
 
   void run() {
-    take_values(model_.graph());
+    values_.take_values(model_.graph());
     for (const onnx::NodeProto& node : model_.graph().node()) nodes_.take(node.name());
     most_ = static_cast<std::size_t>(model_.graph().node_size());
     for (const auto& [key, function] : functions_) most_ += static_cast<std::size_t>(function->node_size());
@@ -157,8 +142,6 @@ class Inliner {
              const Attributes& attributes, onnx::NodeProto& out);
   void write(const onnx::GraphProto& graph, Names names, const std::string& prefix,
              const Attributes& attributes, onnx::GraphProto& out);
-  // Its sub-graphs' too.
-  void take_values(const onnx::GraphProto& graph);
   // Of what is written; throw InputError where it is too much.
   void count(const onnx::NodeProto& node, const std::string& prefix);
   void count_bytes(std::size_t bytes);
@@ -177,14 +160,6 @@ class Inliner {
   std::size_t bytes_ = 0;
   std::size_t most_bytes_ = 0;
 };
-
-std::string call_name(const onnx::NodeProto& call) {
-  if (!call.name().empty()) return call.name();
-  for (const std::string& output : call.output()) {
-    if (!output.empty()) return output;
-  }
-  return call.op_type();
-}
 
 // `call` names values of the graph already.
 void Inliner::expand(const onnx::NodeProto& call, const onnx::FunctionProto& function, Nodes& nodes) {
@@ -253,19 +228,6 @@ void Inliner::expand(const onnx::NodeProto& call, const onnx::FunctionProto& fun
 std::string renamed(const Names& names, const std::string& value) {
   const auto found = value.empty() ? names.end() : names.find(value);
   return found == names.end() ? value : found->second;
-}
-
-void Inliner::take_values(const onnx::GraphProto& graph) {
-  for (const auto& input : graph.input()) values_.take(input.name());
-  for (const auto& tensor : graph.initializer()) values_.take(tensor.name());
-  for (const auto& tensor : graph.sparse_initializer()) values_.take(tensor.values().name());
-  for (const onnx::NodeProto& node : graph.node()) {
-    for (const std::string& output : node.output()) values_.take(output);
-    for (const onnx::AttributeProto& attribute : node.attribute()) {
-      if (attribute.has_g()) take_values(attribute.g());
-      for (const onnx::GraphProto& inner : attribute.graphs()) take_values(inner);
-    }
-  }
 }
 
 void Inliner::count_bytes(std::size_t bytes) {

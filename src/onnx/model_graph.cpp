@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <tuple>
 
@@ -12,6 +13,8 @@
 #include "onnx/local_functions.h"
 #include "onnx/model_graph_state.h"
 #include "onnx/plain_initializers.h"
+#include "onnx/random_nodes.h"
+#include "onnx/value_types.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -181,23 +184,29 @@ void keep_tables(State& s) {
   graph.mutable_node()->Swap(&nodes);
 }
 
-bool is_random(const std::string& op) {
-  return op.starts_with("Random") || op == "Bernoulli" || op == "Multinomial";
+// A Dropout that has a training_mode: with constant operands, too, it may draw.
+bool is_undecided(const onnx::NodeProto& node) {
+  return node.op_type() == "Dropout" && node.input_size() > 2 && !node.input(2).empty();
 }
 
-void list_nodes(State& s) {
+void list_nodes(State& s, const std::vector<std::string>& draws) {
+  const std::unordered_set<std::string> drawn(draws.begin(), draws.end());
   for (const onnx::NodeProto& node : s.model.graph().node()) {
     s.nodes.push_back({node.name(),
                        node.op_type(),
                        node.domain() == "ai.onnx" ? "" : node.domain(),
                        {node.input().begin(), node.input().end()},
                        {node.output().begin(), node.output().end()},
-                       captured_values(node)});
-    const ModelGraph::Node& listed = s.nodes.back();
+                       captured_values(node),
+                       {}});
+    ModelGraph::Node& listed = s.nodes.back();
+    std::ranges::copy_if(listed.outputs, std::back_inserter(listed.drawn),
+                         [&](const std::string& output) { return drawn.contains(output); });
     const auto constant = [&](const std::string& value) {
       return value.empty() || s.constants.contains(value);
     };
-    const bool fixed = !is_random(listed.op) && std::ranges::all_of(listed.inputs, constant) &&
+    const bool fixed = listed.drawn.empty() && !is_undecided(node) &&
+                       std::ranges::all_of(listed.inputs, constant) &&
                        std::ranges::all_of(listed.captured, constant);
     for (const std::string& output : listed.outputs) {
       if (output.empty()) continue;
@@ -241,7 +250,8 @@ const State::Place& State::place(std::string_view constant) const {
   return found->second;
 }
 
-ModelGraph::ModelGraph(const fs::path& path) : state_(std::make_unique<State>()) {
+ModelGraph::ModelGraph(const fs::path& path, const std::vector<FixedBranch>& fixed)
+    : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.path = path;
   {
@@ -253,6 +263,7 @@ ModelGraph::ModelGraph(const fs::path& path) : state_(std::make_unique<State>())
     }
   }
   inline_local_functions(s.model, path.string());
+  put_branches_in_place(s.model, fixed, path.string());
   for (const onnx::OperatorSetIdProto& set : s.model.opset_import()) {
     if (set.domain().empty() || set.domain() == "ai.onnx") s.opset = set.version();
   }
@@ -262,13 +273,17 @@ ModelGraph::ModelGraph(const fs::path& path) : state_(std::make_unique<State>())
                     path.string(), s.opset, kOldestOpset));
   }
   make_plain_initializers(s.model, path.string());
-  place_initializers(s);
-  find_alike(s);
+  s.undrawable = undrawable_nodes(s.model.graph());
   widen_types(*s.model.mutable_graph());
   for (onnx::FunctionProto& function : *s.model.mutable_functions()) widen_types(function);
+  const std::vector<std::string> draws = split_draws(*s.model.mutable_graph());
+  place_initializers(s);
+  find_alike(s);
+  s.types = value_types(s.model);
   s.model.mutable_graph()->clear_value_info();
   keep_tables(s);
-  list_nodes(s);
+  s.body_units = units_in_bodies(s.model.graph());
+  list_nodes(s, draws);
   for (const auto& input : s.model.graph().input()) {
     if (s.constants.contains(input.name())) {
       s.defaults.insert(input.name());
@@ -287,6 +302,9 @@ std::int64_t ModelGraph::opset() const noexcept { return state_->opset; }
 const std::vector<ModelGraph::Node>& ModelGraph::nodes() const noexcept { return state_->nodes; }
 const std::vector<ModelGraph::Port>& ModelGraph::inputs() const noexcept { return state_->inputs; }
 const std::vector<ModelGraph::Port>& ModelGraph::outputs() const noexcept { return state_->outputs; }
+
+const std::vector<BodyUnit>& ModelGraph::body_units() const noexcept { return state_->body_units; }
+const std::vector<std::string>& ModelGraph::undrawable() const noexcept { return state_->undrawable; }
 
 std::vector<fs::path> ModelGraph::files() const {
   std::vector<fs::path> files{state_->path};

@@ -14,6 +14,8 @@
 #include "core/dtype.h"
 #include "core/shape.h"
 #include "core/tensor.h"
+#include "onnx/body_units.h"
+#include "onnx/branches.h"
 #include "onnx/model_slice.h"
 
 namespace qvl {
@@ -30,6 +32,9 @@ class ModelGraph {
     std::vector<std::string> inputs;    // "" where an optional one is left out
     std::vector<std::string> outputs;   // likewise
     std::vector<std::string> captured;  // values of this graph that the node's sub-graphs take
+    // Those of the outputs that are random draws. A Dropout that drops something stands here for its mask
+    // alone: other nodes make of it what the file's node gives.
+    std::vector<std::string> drawn;
   };
   struct Port {
     std::string name;
@@ -48,9 +53,10 @@ class ModelGraph {
   struct State;  // the protobuf; defined inside the layer
 
   // Reads the graph; constants stay in the file, or in files beside it. Constant nodes and sparse
-  // initializers are initializers here. Throws InputError when it is no ONNX model, when the opset is older
-  // than 11, and when external data is not where the file says.
-  explicit ModelGraph(const std::filesystem::path& path);
+  // initializers are initializers here. Where a condition is a constant, and for the If nodes of `fixed`, the
+  // branch that is taken stands in the place of the If. Throws InputError when it is no ONNX model, when the
+  // opset is older than 11, and when external data is not where the file says.
+  explicit ModelGraph(const std::filesystem::path& path, const std::vector<FixedBranch>& fixed = {});
   ~ModelGraph();
   ModelGraph(const ModelGraph&) = delete;
   ModelGraph& operator=(const ModelGraph&) = delete;
@@ -64,6 +70,11 @@ class ModelGraph {
   // Whether it is an input that has an initializer, which a run may replace.
   [[nodiscard]] bool has_default(std::string_view input) const;
   [[nodiscard]] const std::vector<Port>& outputs() const noexcept;
+  // Units in the bodies of If, Loop and Scan.
+  [[nodiscard]] const std::vector<BodyUnit>& body_units() const noexcept;
+  // Nodes that draw random numbers which cannot be kept: in bodies, and Dropout whose training_mode is no
+  // constant. By name.
+  [[nodiscard]] const std::vector<std::string>& undrawable() const noexcept;
   // The file and all files of external data that it names.
   [[nodiscard]] std::vector<std::filesystem::path> files() const;
 

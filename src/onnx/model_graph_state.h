@@ -30,12 +30,15 @@ struct ModelGraph::State {
   std::vector<Node> nodes;
   std::vector<Port> inputs;
   std::vector<Port> outputs;
+  std::vector<BodyUnit> body_units;
+  std::vector<std::string> undrawable;
   std::map<std::string, MappedFile> data_files;
   std::unordered_map<std::string, Place> places;
   std::unordered_map<std::string, std::size_t> makers;
-  std::unordered_map<std::string, std::string> renamed;  // -> as in the file
-  std::unordered_map<std::string, std::string> alike;    // initializers -> the first with the same bytes
-  std::unordered_set<std::string> defaults;              // inputs that have an initializer
+  std::unordered_map<std::string, std::string> renamed;    // -> as in the file
+  std::unordered_map<std::string, std::string> alike;      // initializers -> the first with the same bytes
+  std::unordered_set<std::string> defaults;                // inputs that have an initializer
+  std::unordered_map<std::string, onnx::TypeProto> types;  // where sub-graphs need them: value_types()
   std::unordered_set<std::string> constants;  // values that do not depend on inputs, initializers too
 
   [[nodiscard]] const Place& place(std::string_view constant) const;

@@ -11,6 +11,7 @@
 #include "onnx/attention_fusion.h"
 #include "onnx/model_graph_state.h"
 #include "onnx/rotary_fusion.h"
+#include "onnx/value_types.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -46,7 +47,9 @@ class SliceWriter {
   void add_initializer(const std::string& value);
   std::string rounded_operand(const std::string& operand, const ModelSlice::Replacement& replacement);
   onnx::NodeProto& helper(const std::string& op, const std::string& name);
-  void add_input(const std::string& name, DType dtype, bool scalar);
+  void add_input(const std::string& name, DType dtype, std::optional<std::size_t> rank);
+  // Types and shapes that bodies need.
+  void tell_types();
 
   const ModelGraph::State& graph_;
   const ModelSlice& slice_;
@@ -59,22 +62,23 @@ class SliceWriter {
   std::unordered_set<std::string> given_;                        // inputs, and results of the nodes so far
 };
 
-void SliceWriter::add_input(const std::string& name, DType dtype, bool scalar) {
+void SliceWriter::add_input(const std::string& name, DType dtype, std::optional<std::size_t> rank) {
   onnx::ValueInfoProto& input = *out_->add_input();
   input.set_name(name);
   auto& type = *input.mutable_type()->mutable_tensor_type();
   type.set_elem_type(onnx_dtype(dtype));
-  if (scalar) type.mutable_shape();
+  for (std::size_t i = 0; rank && i < *rank; ++i) type.mutable_shape()->add_dim();
+  if (rank) type.mutable_shape();
   given_.insert(name);
 }
 
 void SliceWriter::add_ports() {
-  for (const ModelSlice::Input& input : slice_.inputs) add_input(input.name, input.dtype, false);
+  for (const ModelSlice::Input& input : slice_.inputs) add_input(input.name, input.dtype, std::nullopt);
   for (const ModelSlice::Replacement& replacement : slice_.replacements) {
-    add_input(replacement.weight, DType::f32, false);
+    add_input(replacement.weight, DType::f32, std::nullopt);
     if (replacement.rounding != OperandRounding::fixed) continue;
-    add_input(replacement.scale, DType::f32, true);
-    add_input(replacement.zero_point, DType::u8, true);
+    add_input(replacement.scale, DType::f32, 0);
+    add_input(replacement.zero_point, DType::u8, 0);
   }
   for (const std::string& output : slice_.outputs) out_->add_output()->set_name(output);
 }
@@ -172,6 +176,30 @@ std::string SliceWriter::rounded_operand(const std::string& operand,
   return stem;
 }
 
+namespace {
+
+// A whole number that f32 holds, too: the attribute is one, but for Dropout's.
+void add_seed(onnx::NodeProto& node, std::uint64_t number) {
+  constexpr std::uint64_t kMixer = 0x9E3779B97F4A7C15U;
+  constexpr std::uint64_t kMost = 16'000'000;
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    if (attribute.name() == "seed") return;
+  }
+  const std::uint64_t mixed = (number ^ (number >> 31U)) * kMixer;
+  const std::uint64_t seed = 1 + (mixed >> 20U) % kMost;
+  onnx::AttributeProto& attribute = *node.add_attribute();
+  attribute.set_name("seed");
+  if (node.op_type() == "Dropout") {
+    attribute.set_type(onnx::AttributeProto::INT);
+    attribute.set_i(static_cast<std::int64_t>(seed));
+  } else {
+    attribute.set_type(onnx::AttributeProto::FLOAT);
+    attribute.set_f(static_cast<float>(seed));
+  }
+}
+
+}  // namespace
+
 void SliceWriter::write_node(std::size_t index) {
   onnx::NodeProto node = graph_.model.graph().node(static_cast<int>(index));
   const auto replaced = replacements_.find(index);
@@ -180,6 +208,7 @@ void SliceWriter::write_node(std::size_t index) {
     node.set_input(1, replaced->second->weight);
   }
   given_.insert(node.output().begin(), node.output().end());
+  if (slice_.draw_seed && !graph_.nodes[index].drawn.empty()) add_seed(node, *slice_.draw_seed + index);
   *out_->add_node() = std::move(node);
 }
 
@@ -258,6 +287,42 @@ void SliceWriter::plan_fusions() {
   opset.set_version(1);
 }
 
+// Only where there are bodies: everywhere else a runtime learns what it needs from what it is given.
+void SliceWriter::tell_types() {
+  if (std::ranges::none_of(out_->node(), has_sub_graph)) return;
+  const auto known = [&](const std::string& value) -> const onnx::TypeProto* {
+    const auto found = graph_.types.find(value);
+    return found == graph_.types.end() ? nullptr : &found->second;
+  };
+  std::unordered_set<std::string> ports;
+  for (std::size_t i = 0; i < slice_.inputs.size(); ++i) {
+    onnx::ValueInfoProto& port = *out_->mutable_input(static_cast<int>(i));
+    ports.insert(port.name());
+    auto& type = *port.mutable_type()->mutable_tensor_type();
+    const onnx::TypeProto* const told = known(port.name());
+    if (told != nullptr && told->tensor_type().elem_type() == type.elem_type() &&
+        told->tensor_type().has_shape()) {
+      *type.mutable_shape() = told->tensor_type().shape();
+    } else if (slice_.inputs[i].rank) {
+      type.mutable_shape();
+      for (std::size_t d = 0; d < *slice_.inputs[i].rank; ++d) type.mutable_shape()->add_dim();
+    }
+  }
+  ports.insert(slice_.outputs.begin(), slice_.outputs.end());
+  for (const onnx::NodeProto& node : out_->node()) {
+    for (const std::string& value : node.output()) {
+      const onnx::TypeProto* const told = value.empty() || ports.contains(value) ? nullptr : known(value);
+      if (told == nullptr) continue;
+      onnx::ValueInfoProto& info = *out_->add_value_info();
+      info.set_name(value);
+      *info.mutable_type() = *told;
+    }
+  }
+  for (onnx::ValueInfoProto& output : *out_->mutable_output()) {
+    if (const onnx::TypeProto* const told = known(output.name())) *output.mutable_type() = *told;
+  }
+}
+
 std::string SliceWriter::write() {
   model_.set_ir_version(graph_.model.ir_version());
   model_.set_producer_name("qvl");
@@ -278,6 +343,7 @@ std::string SliceWriter::write() {
     add_node(index);
   }
   for (const std::string& output : slice_.outputs) need(output);
+  tell_types();
   std::string bytes;
   if (!model_.SerializeToString(&bytes)) {
     throw MachineError(fmt::format(

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,8 @@ struct ModelSlice {
   struct Input {
     std::string name;
     DType dtype = DType::f32;
+    // Of what is given, for the bodies of If, Loop and Scan, where the model does not tell.
+    std::optional<std::size_t> rank = std::nullopt;
   };
   // The node's second operand becomes the f32 input `weight` of the slice.
   struct Replacement {
@@ -34,6 +38,8 @@ struct ModelSlice {
   std::vector<Input> inputs;       // values that other nodes make, and inputs of the model
   std::vector<std::string> outputs;
   std::vector<Replacement> replacements;  // of nodes of the slice
+  // Seeds nodes that draw random numbers and have no seed of their own, each differently.
+  std::optional<std::uint64_t> draw_seed = std::nullopt;
   // Attentions that are plain MatMul, Softmax, MatMul become one node each, of the operator Attention in the
   // domain qvl (runtime/own_operators.h).
   bool fuse_attention = false;

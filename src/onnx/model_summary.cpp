@@ -10,6 +10,7 @@
 #include "core/dtype.h"
 #include "core/mapped_file.h"
 #include "core/shape.h"
+#include "onnx/branches.h"
 #include "onnx/model_state.h"
 #include "onnx/wire.h"
 #include "qvl/error.h"
@@ -126,6 +127,8 @@ ModelSummary summarize_model(std::span<const std::byte> bytes, std::string_view 
     }
   }
   Summarizer(summary, source).graph(model.graph());
+  put_branches_in_place(model, {}, std::string(source));
+  summary.body_units = units_in_bodies(model.graph());
   // Files of IR version 3 list initializers among the inputs.
   std::set<std::string_view> initialized;
   for (const auto& initializer : summary.initializers) initialized.insert(initializer.name);

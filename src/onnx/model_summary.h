@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "onnx/body_units.h"
+
 namespace qvl {
 
 struct ModelSummary {
@@ -36,8 +38,9 @@ struct ModelSummary {
   std::map<std::string, std::int64_t>
       ops;  // op type (domain::type outside the standard domain) -> nodes, subgraphs included
   std::vector<Initializer> initializers;
-  std::int64_t parameters = 0;   // elements of floating and quantized initializers of rank 1 or more
-  std::uint64_t size_bytes = 0;  // of all initializers
+  std::vector<BodyUnit> body_units;  // units that lie in bodies of If, Loop and Scan
+  std::int64_t parameters = 0;       // elements of floating and quantized initializers of rank 1 or more
+  std::uint64_t size_bytes = 0;      // of all initializers
 };
 
 // Throws InputError when the file is not an ONNX model. External data files are not opened.

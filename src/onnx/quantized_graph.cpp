@@ -9,6 +9,7 @@
 #include <tuple>
 #include <unordered_set>
 
+#include "onnx/branches.h"
 #include "onnx/local_functions.h"
 #include "onnx/model_graph_state.h"
 #include "onnx/quantized_graph_state.h"
@@ -226,6 +227,7 @@ QuantizedGraph::QuantizedGraph(std::string_view model, std::string source,
   if (!fits || !s.model.ParseFromArray(model.data(), static_cast<int>(model.size())) || !s.model.has_graph())
     throw InputError(fmt::format("{} is not an ONNX model", s.source));
   inline_local_functions(s.model, s.source);
+  put_branches_in_place(s.model, {}, s.source);
   s.note_places();
   QuantizedNodes work(s.model, s.source);
   work.expect(tables);

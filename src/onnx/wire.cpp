@@ -39,6 +39,7 @@ Message child(Message parent, std::uint64_t field) {
 bool holds_values(std::uint64_t field) { return (field >= 4 && field <= 7) || (field >= 9 && field <= 11); }
 
 constexpr int kMaxDepth = 64;
+constexpr std::uint64_t kFewBytes = 8;
 
 class Stripper {
  public:
@@ -70,6 +71,10 @@ class Stripper {
           const std::string_view body = bytes.substr(at, length);
           at += length;
           const Message inner = child(message, field);
+          if (drop && length <= kFewBytes) {  // conditions, axes
+            out += bytes.substr(start, at - start);
+            continue;
+          }
           if (!drop && inner != Message::opaque) {
             const std::string stripped = strip(body, inner, depth + 1);
             put_varint(out, tag);

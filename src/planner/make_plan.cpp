@@ -60,6 +60,7 @@ class Planning {
   void check_run() const;
   void choose_formats();
   [[nodiscard]] std::vector<std::vector<double>> errors_of(const std::vector<Format>& formats) const;
+  void find_plannable();
   void make_problem();
   void add_front();
   [[nodiscard]] std::vector<OutputError> measure(std::span<const PlanChoices> plans,
@@ -70,6 +71,7 @@ class Planning {
   FinishedRun finished_;
   RunContext context_;
   SensitivityReport report_;
+  std::vector<bool> plannable_;  // by unit: those that quantize can write
   std::vector<Format> formats_;  // that the plan may use; of the context's
   std::vector<UnitGroup> groups_;
   std::optional<PlanProblem> problem_;
@@ -87,6 +89,11 @@ void Planning::check_run() const {
   if (context_.settings.unit_set != finished_.settings.unit_set ||
       context_.settings.parts != finished_.settings.parts)
     refuse(context_.options.model.string());
+  if (!options_.output.empty() && options_.output != finished_.settings.output) {
+    throw UsageError(
+        fmt::format("{} was measured by the output {}; `qvl sensitivity --output {}` measures by it",
+                    options_.report.string(), finished_.settings.output, options_.output));
+  }
 }
 
 // All that were measured, or those asked for, in the order of the run.
@@ -117,6 +124,21 @@ std::vector<std::vector<double>> Planning::errors_of(const std::vector<Format>& 
   return errors;
 }
 
+// Branches that samples fix are measured; other inputs may take the other one.
+void Planning::find_plannable() {
+  plannable_ = context_.selected;
+  for (std::size_t unit = 0; unit < plannable_.size(); ++unit) {
+    const ModelPart& part = context_.program->part_of(unit);
+    plannable_[unit] = plannable_[unit] && !part.in_body.contains(context_.program->unit(unit).name);
+  }
+  if (std::ranges::find(plannable_, true) == plannable_.end()) {
+    throw InputError(
+        fmt::format("{}: all units that were measured lie in branches of If nodes, which are never "
+                    "quantized: there is nothing to plan",
+                    options_.report.string()));
+  }
+}
+
 void Planning::make_problem() {
   std::optional<KernelTimes> times;
   if (options_.budget.latency_ms) {
@@ -125,7 +147,7 @@ void Planning::make_problem() {
     if (options_.on_progress) options_.on_progress({"kernels timed", 0, 0});
     times.emplace(*context_.store, options_.latency_rows, options_.threads, options_.cancel);
   }
-  groups_ = group_units(*context_.program, context_.selected, context_.row_of, context_.formats);
+  groups_ = group_units(*context_.program, plannable_, context_.row_of, context_.formats);
   problem_.emplace(groups_, formats_, errors_of(formats_), times ? &*times : nullptr);
 }
 
@@ -158,6 +180,14 @@ void Planning::add_front() {
 
 void Planning::describe(const PlanLoop::Result& planned) {
   result_.rounds = planned.rounds;
+  result_.unmeasured = report_.unmeasured;
+  result_.output = report_.output;
+  for (std::size_t g = 0; g < planned.choices.size(); ++g) {
+    for (const PlanUnit& unit : problem_->groups()[g]) {
+      const UnitResult& row = report_.units[unit.row];
+      if (row.unseen && problem_->format(planned.choices[g]) != nullptr) result_.unseen.push_back(row.name);
+    }
+  }
   result_.gap = planned.gap;
   double latency = 0;
   for (std::size_t choice = 0; choice <= formats_.size(); ++choice) {
@@ -195,6 +225,7 @@ PlanResult Planning::run() {
                     "expected",
                     options_.report.string(), to_string(report_.criterion)));
   }
+  find_plannable();
   make_problem();
   std::vector<int> units;
   for (const UnitGroup& group : problem_->groups()) units.push_back(static_cast<int>(group.size()));

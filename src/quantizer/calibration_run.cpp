@@ -20,6 +20,10 @@
 namespace qvl {
 namespace {
 
+std::string unobserved(const std::string& unit, const char* what) {
+  return fmt::format("no sample of the calibration data gives unit {} a finite number: {}", unit, what);
+}
+
 // The operand of a MatMul or Gemm as rows of `depth` numbers; Gemm may have it turned.
 std::vector<float> rows_of(const TensorView& operand, const Unit& unit, bool turned) {
   const auto depth = static_cast<std::size_t>(unit.layout.depth);
@@ -72,7 +76,7 @@ struct CalibrationRun::State {
   void fly(const Visit& visit, const std::function<void(const Stage&)>& behind_stage);
   void look(const Stage& stage, const Flight& flight, const Visit& visit);
   void add_ranges(const CalibratedUnits& known, std::map<std::size_t, RangeCalibrator>& ranges);
-  // `by_item`: a unit's, in the items' order.
+  // `by_item`: a unit's, in the items' order, of those that have rows.
   void smooth(std::size_t unit, const PlannedFormat& format, std::span<const ChannelStats* const> by_item,
               CalibratedUnit& result);
 };
@@ -190,8 +194,9 @@ CalibratedUnits CalibrationRun::calibrate() {
         {});
     for (const auto& [unit, planned] : channels) {
       std::vector<const ChannelStats*> by_item;
-      for (auto it = found.lower_bound({unit, 0}); it != found.end() && it->first.first == unit; ++it)
-        by_item.push_back(&it->second);
+      for (auto it = found.lower_bound({unit, 0}); it != found.end() && it->first.first == unit; ++it) {
+        if (!it->second.empty()) by_item.push_back(&it->second);
+      }
       CalibratedUnit& calibrated = result[s.program->unit(unit).name];
       if (planned.smooth != 0) s.smooth(unit, planned, by_item, calibrated);
       if (planned.algorithm != WeightAlgorithm::least_squares) continue;
@@ -201,8 +206,11 @@ CalibratedUnits CalibrationRun::calibrate() {
     }
   }
   if (!ranges.empty()) s.add_ranges(result, ranges);
-  for (const auto& [unit, calibrator] : ranges)
-    result[s.program->unit(unit).name].range = AffineU8::of_range(calibrator.range());
+  for (const auto& [unit, calibrator] : ranges) {
+    const std::string& name = s.program->unit(unit).name;
+    if (calibrator.count() == 0) throw InputError(unobserved(name, "int8-static has no range for it"));
+    result[name].range = AffineU8::of_range(calibrator.range());
+  }
   return result;
 }
 
@@ -273,7 +281,9 @@ class CalibrationRun::GptqPass {
     }
     const std::string key = calibrated.smoothing.empty() ? unit.input : unit.name;  // q, k and v share theirs
     if (!hessians_.contains(key)) hessians_.emplace(key, hessian_of(unit, calibrated.smoothing));
-    return quantize_gptq(unit.layout, planned.format, plain, hessians_.at(key), {}, best_isa(), threads);
+    const Hessian& hessian = hessians_.at(key);
+    if (hessian.rows_seen() == 0) throw InputError(unobserved(unit.name, "gptq cannot weigh its errors"));
+    return quantize_gptq(unit.layout, planned.format, plain, hessian, {}, best_isa(), threads);
   }
 
   // What comes behind sees the weight that was made.

@@ -81,6 +81,7 @@ void ChannelStats::add(std::span<const float> rows) {
 // there.
 void ChannelStats::keep(std::span<const float> rows, const std::vector<std::size_t>& greatest) {
   const std::size_t count = rows.size() / depth_;
+  if (count == 0) return;
   std::vector<std::size_t> wins(count, 0);
   for (const std::size_t r : greatest) ++wins[r];
   std::vector<std::size_t> order(count);

@@ -26,6 +26,8 @@ class ChannelStats {
   [[nodiscard]] std::vector<float> largest() const;
   // Of all rows, each channel multiplied by a factor above 0.
   [[nodiscard]] ValueRange range(std::span<const float> factors) const;
+  // Whether it has seen no row.
+  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   // [count, depth]; at most kMostRows.
   [[nodiscard]] const std::vector<float>& rows() const noexcept { return rows_; }
 

@@ -21,6 +21,7 @@
 #include "quantizer/model_output.h"
 #include "sensitivity/kept_weights.h"
 #include "sensitivity/model_hash.h"
+#include "sensitivity/unmeasured.h"
 
 namespace qvl {
 namespace {
@@ -97,8 +98,30 @@ void Quantization::choose_plan() {
       if (seen.insert(unit.name).second) names.push_back(unit.name);
     }
   }
+  std::string in_bodies;
+  std::vector<std::string> known = names;
+  for (const auto& source : sources_) {
+    for (const BodyUnits& bodies : units_of_bodies(source->graph, source->units)) {
+      in_bodies += "; " + to_text(bodies, "left as they are");
+      known.insert(known.end(), bodies.names.begin(), bodies.names.end());
+    }
+  }
+  if (names.empty() && !options_.format.empty()) {
+    throw InputError(fmt::format("{} has no unit: no MatMul, Gemm or Conv with a constant weight{}",
+                                 options_.model.string(), in_bodies));
+  }
   plan_ = chosen_plan(options_, names);
-  require_units(plan_, names, options_.model.string());
+  require_units(plan_, known, options_.model.string());
+  for (const PlanEntry& entry : plan_.entries) {
+    const bool in_body = std::find(known.begin() + static_cast<std::ptrdiff_t>(names.size()), known.end(),
+                                   entry.name) != known.end();
+    if (in_body && entry.format && !seen.contains(entry.name)) {
+      throw InputError(fmt::format(
+          "the plan quantizes {}, which lies in the body of an If, Loop or Scan of {}; weights there "
+          "are left as they are, since other inputs may take another way: keep it",
+          entry.name, options_.model.string()));
+    }
+  }
   if (needs_data(plan_) && options_.data.empty()) {
     throw UsageError(
         "gptq, int8-static and smoothing need calibration data, and --data is missing: a JSONL file of chats "
@@ -236,6 +259,7 @@ QuantizeResult Quantization::result(const fs::path& place) const {
     QuantizedFile file;
     file.file = source->file;
     file.units = static_cast<int>(source->units.size());
+    file.in_bodies = units_of_bodies(source->graph, source->units);
     const auto tables =
         source->output ? source->output->prepared().table_weights() : std::vector<std::string>();
     WeightUses uses = weight_uses(source->graph, source->units, tables);

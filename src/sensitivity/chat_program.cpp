@@ -14,6 +14,7 @@
 #include "qvl/error.h"
 #include "qwen25vl/prompt_layout.h"
 #include "sensitivity/chat_samples.h"
+#include "sensitivity/draws.h"
 #include "sensitivity/program.h"
 #include "text/known_template.h"
 #include "text/tokenizer.h"
@@ -35,8 +36,9 @@ std::string hash_with(const std::string& hash, std::string_view mark) {
 class ChatProgram {
  public:
   ChatProgram(const std::filesystem::path& folder, const std::filesystem::path& data, std::size_t samples,
-              const CancelToken* cancel, const InputOptions& input)
-      : folder_(folder),
+              const CancelToken* cancel, const InputOptions& input, std::string output)
+      : output_(std::move(output)),
+        folder_(folder),
         tokenizer_(Tokenizer::load(folder_.tokenizer())),
         chats_(data, samples, input),
         input_(input),
@@ -56,6 +58,7 @@ class ChatProgram {
   bool extend(std::size_t sample, std::int64_t token);
   [[nodiscard]] DType mask_dtype() const;
 
+  std::string output_;
   ModelFolder folder_;
   Tokenizer tokenizer_;
   ChatSamples chats_;
@@ -86,8 +89,18 @@ void ChatProgram::add_parts() {
   }
   std::unordered_set<std::string> changed;
   if (with_image) changed.insert(kEmbeds);
-  program_->parts.push_back(std::make_unique<ModelPart>(text, folder_.artifact(text), changed));
+  program_->parts.push_back(std::make_unique<ModelPart>(text, folder_.artifact(text), changed, output_));
   program_->model_name += folder_.artifact(text).filename().string();
+  for (const auto& part : program_->parts) {
+    const auto draws = [](const ModelGraph::Node& node) { return !node.drawn.empty(); };
+    require_drawable(part->graph);
+    if (std::ranges::any_of(part->graph.nodes(), draws)) {
+      throw InputError(
+          fmt::format("{} draws random numbers, which a model folder's graphs do not; measure it as "
+                      "a single ONNX file",
+                      part->graph.path().string()));
+    }
+  }
   program_->items.resize(program_->parts.size());
   program_->has_logits = true;
 }
@@ -224,8 +237,8 @@ std::unique_ptr<Program> ChatProgram::make(std::shared_ptr<ChatProgram> self) {
 
 std::unique_ptr<Program> chat_program(const std::filesystem::path& folder, const std::filesystem::path& data,
                                       std::size_t samples, const CancelToken* cancel,
-                                      const InputOptions& input) {
-  auto maker = std::make_shared<ChatProgram>(folder, data, samples, cancel, input);
+                                      const InputOptions& input, const std::string& output) {
+  auto maker = std::make_shared<ChatProgram>(folder, data, samples, cancel, input, output);
   return maker->make(maker);
 }
 

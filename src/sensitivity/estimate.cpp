@@ -15,20 +15,24 @@ namespace {
 constexpr double kCarried = 0.75;
 constexpr double kDirectRuns = 3;  // runs of segments for each one that errors in the blocks take
 
-// Mean squared error and mean divergence; as a gain: what a squared error of 1 at the end of a block makes.
+// As a gain: the mean squared error and the mean divergence that a squared error of 1 at the end of a block
+// makes.
 struct Means {
   double mse = 0;
   std::optional<double> kl;
 };
 
-// Sums over a sample.
+// Sums over a sample. Squared errors are added over all elements, as the exact mse does it: samples without
+// elements add nothing.
 struct SampleError {
-  double mse = 0;
+  double squared = 0;
+  double elements = 0;
   double kl = 0;
   double positions = 0;
 
   SampleError& operator+=(const SampleError& other) {
-    mse += other.mse;
+    squared += other.squared;
+    elements += other.elements;
     kl += other.kl;
     positions += other.positions;
     return *this;
@@ -36,8 +40,7 @@ struct SampleError {
 };
 
 SampleError error_of(const OutputSums& sums) {
-  SampleError error{sums.elements > 0 ? sums.squared_error / sums.elements : 0, 0,
-                    static_cast<double>(sums.kl.size())};
+  SampleError error{sums.squared_error, sums.elements, 0, static_cast<double>(sums.kl.size())};
   for (const double one : sums.kl) error.kl += one;
   return error;
 }
@@ -116,7 +119,7 @@ std::vector<std::size_t> carriers_of(const std::vector<SampleError>& errors, std
   std::vector<std::size_t> order(errors.size());
   std::iota(order.begin(), order.end(), 0);
   const bool logits = std::ranges::any_of(errors, [](const SampleError& e) { return e.positions > 0; });
-  const auto weight = [&](std::size_t s) { return logits ? errors[s].kl : errors[s].mse; };
+  const auto weight = [&](std::size_t s) { return logits ? errors[s].kl : errors[s].squared; };
   std::ranges::stable_sort(order, std::greater<>(), weight);
   double total = 0;
   for (const std::size_t s : order) total += weight(s);
@@ -148,9 +151,10 @@ std::vector<std::optional<Means>> gains_of(const SensitivityReport& skeleton, co
   for (const std::size_t unit : plan.gain_units) {
     const auto error = numbers.block_error(unit, plan.gain_format, samples);
     const auto output = numbers.unit_error(unit, plan.gain_format, "in", samples);
-    if (!error || !output || *error <= 0 || output->mse <= 0) continue;
+    if (!error || !output || *error <= 0 || output->squared <= 0) continue;
     const double total = *error * static_cast<double>(samples.size());
-    Means gain{output->mse / total, std::nullopt};
+    const auto count = static_cast<double>(samples.size());
+    Means gain{output->squared / output->elements * count / total, std::nullopt};
     if (output->kl > 0)
       gain.kl = output->kl / output->positions * static_cast<double>(samples.size()) / total;
     gains[unit] = gain;
@@ -251,7 +255,8 @@ std::optional<Estimate> direct_estimate(const Numbers& numbers, std::size_t unit
   const auto scaled = [](double value, double total, double part, double count) {
     return part > 0 ? value * (total / part) / count : value / count;
   };
-  Estimate estimate{scaled(sum->mse, all.mse, carried.mse, static_cast<double>(whole.size())), std::nullopt};
+  if (all.elements <= 0) return Estimate{};
+  Estimate estimate{scaled(sum->squared, all.squared, carried.squared, all.elements), std::nullopt};
   if (all.positions > 0) estimate.kl = scaled(sum->kl, all.kl, carried.kl, all.positions);
   return estimate;
 }
@@ -262,25 +267,32 @@ void estimate_by_gain(const SensitivityReport& skeleton, const RunSettings& sett
       std::ranges::find(settings.formats, plan.gain_format) - settings.formats.begin());
   const auto gains = gains_of(skeleton, numbers, plan, plan.carriers[gain_format]);
   const std::vector<std::size_t> samples = all_samples(settings);
+  // Elements of the output in the samples that were replayed, for each.
+  const auto& carriers = plan.carriers[gain_format];
+  const double replayed = sum_of(numbers.whole_errors(plan.gain_format), carriers).elements /
+                          static_cast<double>(carriers.size());
   for (std::size_t f = 0; f < settings.formats.size(); ++f) {
     Estimate total{0, 0.0};
+    const SampleError whole = sum_of(numbers.whole_errors(settings.formats[f]), samples);
+    // Of the output, for each sample.
+    const double elements = whole.elements / static_cast<double>(samples.size());
     for (std::size_t unit = 0; unit < skeleton.units.size(); ++unit) {
       const auto error = numbers.block_error(unit, settings.formats[f], samples);
       if (!error || !gains[unit]) continue;
-      Estimate estimate{gains[unit]->mse * *error, std::nullopt};
+      Estimate estimate{elements > 0 ? gains[unit]->mse * *error * (replayed / elements) : 0, std::nullopt};
       if (gains[unit]->kl) estimate.kl = *gains[unit]->kl * *error;
       total.mse += estimate.mse;
       *total.kl += estimate.kl.value_or(0);
       estimates[unit][f].in = estimate;
     }
-    const SampleError whole = sum_of(numbers.whole_errors(settings.formats[f]), samples);
     for (std::size_t unit = 0; unit < skeleton.units.size(); ++unit) {
       const auto& in = estimates[unit][f].in;
       if (!in) continue;
       const auto rest = [](double all, double own, double sum) {
         return sum > 0 ? all * (1 - own / sum) : all;
       };
-      Estimate out{rest(whole.mse / static_cast<double>(samples.size()), in->mse, total.mse), std::nullopt};
+      const double all = whole.elements > 0 ? whole.squared / whole.elements : 0;
+      Estimate out{rest(all, in->mse, total.mse), std::nullopt};
       if (whole.positions > 0 && in->kl) out.kl = rest(whole.kl / whole.positions, *in->kl, *total.kl);
       estimates[unit][f].out = out;
     }

@@ -337,6 +337,8 @@ void Experiment::look_at_item(const Stage& stage, Attempt& attempt, std::size_t 
     const std::vector<RowKind>& rows = is_vision ? none : program_.samples[item].rows;
     const std::string& output = part.units[unit].output;
     const auto compared = [&](const std::string& value) {
+      // Numbers of 64 bits and whole ones have no error of their own.
+      if (inside.at(value).view.dtype != DType::f32) return LocalSums{};
       LocalSums sums = local_sums(inside.at(value).view, result.at(value).view, rows);
       if (is_vision) {
         sums.picture_difference = sums.difference;
@@ -345,11 +347,14 @@ void Experiment::look_at_item(const Stage& stage, Attempt& attempt, std::size_t 
       return sums;
     };
     attempt.at_unit.at(item) = compared(output);
-    for (const std::string& value : tail.outputs) attempt.at_block.at(item) += compared(value);
+    for (const std::string& value : tail.outputs) {
+      if (std::ranges::find(segment.handed, value) == segment.handed.end())
+        attempt.at_block.at(item) += compared(value);
+    }
     if (std::ranges::find(segment.outputs, output) == segment.outputs.end()) result.erase(output);
   }
   if (stage.is_last(program_)) {
-    attempt.at_end.at(item) = compare(item, outputs_.at(item), result.at(part.output()), attempt.candidate);
+    attempt.at_end.at(item) = compare(item, outputs_.at(item), replay_.outputs_of(result), attempt.candidate);
     return;
   }
   place->second = std::move(result);
@@ -366,19 +371,27 @@ void Experiment::keep_those_that_go_on(const Stage& stage, Attempt& attempt) con
                 [&](const auto& state) { return std::ranges::find(items, state.first) == items.end(); });
 }
 
-HeldTensor Experiment::reference_output(std::size_t sample) { return replay_.run_last(*reference_, sample); }
+Outputs Experiment::reference_output(std::size_t sample) { return replay_.run_last(*reference_, sample); }
 
-OutputSums Experiment::compare(std::size_t sample, const HeldTensor& reference, const HeldTensor& output,
+OutputSums Experiment::sums_of(std::size_t sample, const Outputs& reference, const Outputs& outputs) const {
+  OutputSums sums = output_sums(reference.front().view, outputs.front().view,
+                                program_.has_logits ? &program_.samples[sample].answer : nullptr);
+  for (std::size_t i = 1; i < outputs.size(); ++i)
+    sums.others.push_back(other_sums(reference[i].view, outputs[i].view));
+  return sums;
+}
+
+OutputSums Experiment::compare(std::size_t sample, const Outputs& reference, const Outputs& outputs,
                                const Candidate& candidate) const {
   const Sample& info = program_.samples[sample];
-  if (!all_finite(output.view)) {
+  if (!all_finite(outputs.front().view)) {
     throw InputError(fmt::format(
         "{} with {}{} quantized to {} gives an output that is not finite", info.name,
         candidate.out ? "all units" : "",
         candidate.unit ? (candidate.out ? " but " : "unit ") + program_.unit(*candidate.unit).name : "",
         to_string(*candidate.format)));
   }
-  return output_sums(reference.view, output.view, program_.has_logits ? &info.answer : nullptr);
+  return sums_of(sample, reference, outputs);
 }
 
 // Calls work(some of the samples) until all had their turn, with the unquantized model's outputs for them in
@@ -394,7 +407,7 @@ void Experiment::with_outputs(const std::vector<std::size_t>& samples,
     std::vector<std::size_t> missing;
     std::ranges::copy_if(some, std::back_inserter(missing),
                          [&](std::size_t sample) { return !outputs_.contains(sample); });
-    std::vector<HeldTensor> made(missing.size());
+    std::vector<Outputs> made(missing.size());
     parallel_for(made.size(), replay_.workers(), options_.cancel,
                  [&](std::size_t m, unsigned) { made[m] = reference_output(missing[m]); });
     for (std::size_t m = 0; m < made.size(); ++m) outputs_.insert_or_assign(missing[m], std::move(made[m]));
@@ -422,8 +435,8 @@ void Experiment::compare_at_end(const Stage& stage, const std::vector<Attempt*>&
     }
     parallel_for(runs.size(), replay_.workers(), options_.cancel, [&](std::size_t i, unsigned) {
       const auto& [sample, attempt] = runs[i];
-      const HeldTensor output = replay_.run_rest(stage, attempt->flight, sample);
-      attempt->at_end.at(sample) = compare(sample, outputs_.at(sample), output, attempt->candidate);
+      const Outputs outputs = replay_.run_rest(stage, attempt->flight, sample);
+      attempt->at_end.at(sample) = compare(sample, outputs_.at(sample), outputs, attempt->candidate);
     });
   });
 }

@@ -113,7 +113,7 @@ class Experiment {
   // run of a segment does for what is inside and for its outputs, which differ by rounding from those of
   // another session.
   [[nodiscard]] bool only_learns() const { return learning_ && program_.samples.size() > 1; }
-  void check_output(std::size_t sample, const HeldTensor& output);
+  void check_outputs(std::size_t sample, const Outputs& outputs);
   void run_shapes(Flight& flight);
   void keep_shapes(const Stage& stage, const Flight& flight);
   void check_inside(const Stage& stage, const Flight& base, const Observe& observe, Flight* next = nullptr);
@@ -137,9 +137,11 @@ class Experiment {
   void with_outputs(const std::vector<std::size_t>& samples,
                     const std::function<void(std::span<const std::size_t> some)>& work);
   void compare_at_end(const Stage& stage, const std::vector<Attempt*>& attempts);
-  [[nodiscard]] HeldTensor reference_output(std::size_t sample);
-  [[nodiscard]] OutputSums compare(std::size_t sample, const HeldTensor& reference, const HeldTensor& output,
+  [[nodiscard]] Outputs reference_output(std::size_t sample);
+  [[nodiscard]] OutputSums compare(std::size_t sample, const Outputs& reference, const Outputs& outputs,
                                    const Candidate& candidate) const;
+  [[nodiscard]] OutputSums sums_of(std::size_t sample, const Outputs& reference,
+                                   const Outputs& outputs) const;
   void put_inside(const Attempt& attempt);
   void put_end(const Attempt& attempt);
   [[nodiscard]] MeasurementKey assignment_key(const NamedAssignment& named, std::size_t sample) const;
@@ -161,7 +163,7 @@ class Experiment {
   std::optional<Flight> reference_;  // unquantized, in front of the last stage
   std::map<Stage, Flight> kept_;     // the reference in front of other stages, as many as there is room for
   std::uint64_t kept_bytes_ = 0;
-  std::map<std::size_t, HeldTensor> outputs_;  // of the reference, of some samples
+  std::map<std::size_t, Outputs> outputs_;  // of the reference, of some samples
   SensitivityProgress progress_;
   bool learning_ = false;           // of the memory that this model takes
   std::uint64_t sample_bytes_ = 0;  // the most that the states of a sample take

@@ -64,7 +64,7 @@ std::vector<OutputError> Experiment::measure_assignments(std::span<const NamedAs
     std::vector<OutputSums> sums;
     for (std::size_t s = 0; s < program_.samples.size(); ++s)
       sums.push_back(OutputSums::of(store_.find(assignment_key(named, s)).value()));
-    errors.push_back(output_error(sums));
+    errors.push_back(output_error(sums, program_.parts.back()->compared.others));
   }
   return errors;
 }
@@ -116,14 +116,12 @@ void Experiment::finish(const Stage& stage, const Group& group,
     std::vector<OutputSums> sums(some.size() * flights.size());
     parallel_for(sums.size(), replay_.workers(), options_.cancel, [&](std::size_t i, unsigned) {
       const std::size_t sample = some[i / flights.size()];
-      const HeldTensor output = replay_.run_rest(rest, flights[i % flights.size()], sample);
-      const Sample& info = program_.samples[sample];
-      if (!all_finite(output.view)) {
-        throw InputError(
-            fmt::format("{} with units quantized as planned gives an output that is not finite", info.name));
+      const Outputs outputs = replay_.run_rest(rest, flights[i % flights.size()], sample);
+      if (!all_finite(outputs.front().view)) {
+        throw InputError(fmt::format("{} with units quantized as planned gives an output that is not finite",
+                                     program_.samples[sample].name));
       }
-      sums[i] =
-          output_sums(outputs_.at(sample).view, output.view, program_.has_logits ? &info.answer : nullptr);
+      sums[i] = sums_of(sample, outputs_.at(sample), outputs);
     });
     for (std::size_t i = 0; i < sums.size(); ++i) {
       store_.put(assignment_key(*leaving[i % flights.size()], some[i / flights.size()]), sums[i].numbers());

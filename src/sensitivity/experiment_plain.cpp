@@ -59,7 +59,7 @@ void Experiment::own_answers(const Group& group) {
     for (bool more = true; more;) {
       Flight flight = replay_.start(Assignment(program_.unit_count()), {sample});
       run_shapes(flight);
-      const HeldTensor logits = replay_.run_last(flight, sample);
+      const HeldTensor logits = replay_.run_last(flight, sample).front();
       const auto rows = static_cast<std::int64_t>(info.rows.size());
       const std::int64_t token = most_likely(logits.view, rows - 1);
       tokens.push_back(static_cast<double>(token));
@@ -138,6 +138,8 @@ void Experiment::advance_checked(const Stage& stage, Flight& base) {
   for (const auto& [item, state] : base.states) {
     for (const auto& [name, value] : state) {
       if (value.view.dtype != DType::f32 || all_finite(value.view)) continue;
+      const auto& others = program_.parts.back()->compared.others;
+      if (std::ranges::find(others, name) != others.end()) continue;  // as the model means it
       check_inside(stage, before, {});
       throw InputError(fmt::format("the unquantized value {} is not finite in {}", name,
                                    program_.samples[before.samples.front()].name));
@@ -146,11 +148,14 @@ void Experiment::advance_checked(const Stage& stage, Flight& base) {
 }
 
 // Of the unquantized model; its numbers go to the store.
-void Experiment::check_output(std::size_t sample, const HeldTensor& output) {
-  output_bytes_ = std::max<std::uint64_t>(output_bytes_, output.view.bytes.size());
+void Experiment::check_outputs(std::size_t sample, const Outputs& outputs) {
+  std::uint64_t bytes = 0;
+  for (const HeldTensor& one : outputs) bytes += one.view.bytes.size();
+  output_bytes_ = std::max(output_bytes_, bytes);
+  const HeldTensor& output = outputs.front();
   const Sample& info = program_.samples[sample];
   if (output.view.dtype != DType::f32) {
-    throw InputError(fmt::format("{}: the first output, {}, is {}; floating-point numbers are expected",
+    throw InputError(fmt::format("{}: the output {} is {}; floating-point numbers are expected",
                                  program_.parts.back()->graph.path().string(),
                                  program_.parts.back()->output(), name(output.view.dtype)));
   }
@@ -161,8 +166,7 @@ void Experiment::check_output(std::size_t sample, const HeldTensor& output) {
   }
   const MeasurementKey key = keys_.of_plain(info.sha256, "plain");
   if (only_learns() || store_.has(key)) return;
-  const AnswerRows* answer = program_.has_logits ? &info.answer : nullptr;
-  store_.put(key, output_sums(output.view, output.view, answer).numbers());
+  store_.put(key, sums_of(sample, outputs, outputs).numbers());
   const LocalSums own = local_sums(output.view, output.view, {});
   store_.put(keys_.of_plain(info.sha256, "output"),
              std::vector<double>{own.plain, static_cast<double>(output.view.bytes.size() / sizeof(float))});
@@ -213,7 +217,7 @@ void Experiment::prepare(const Group& group, const Observe& observe) {
   }
   reference_ = std::move(base);
   with_outputs(group, [&](std::span<const std::size_t> some) {
-    for (const std::size_t sample : some) check_output(sample, outputs_.at(sample));
+    for (const std::size_t sample : some) check_outputs(sample, outputs_.at(sample));
   });
   store_.flush();
 }

@@ -61,7 +61,7 @@ OutputError Filler::output(const std::string& unit, const std::string& format, c
   std::vector<OutputSums> samples;
   for (const std::string& sample : settings_.samples)
     samples.push_back(OutputSums::of(number(keys_.of(sample, unit, parse_format(format), kind))));
-  return output_error(samples);
+  return output_error(samples, settings_.others);
 }
 
 void Filler::add_plain() {
@@ -69,6 +69,10 @@ void Filler::add_plain() {
   for (const std::string& sample : settings_.samples) {
     samples.push_back(OutputSums::of(number(keys_.of_plain(sample, "plain"))));
     report_.positions += static_cast<std::int64_t>(samples.back().kl.size());
+  }
+  if (std::ranges::all_of(samples, [](const OutputSums& s) { return s.elements == 0; })) {
+    throw InputError(fmt::format("{}: no sample gives the output {} an element: nothing can be compared",
+                                 source_, report_.output.empty() ? "of the model" : report_.output));
   }
   report_.exact_unquantized = output_error(samples).exact;
   for (const OutputSums& sample : samples) right_.push_back(sample.exact == 1);
@@ -90,7 +94,7 @@ void Filler::add_whole() {
       samples.push_back(OutputSums::of(number(keys_.of_whole(sample, parse_format(format)))));
     std::int64_t lost = 0;
     for (std::size_t i = 0; i < samples.size(); ++i) lost += right_[i] && samples[i].exact == 0 ? 1 : 0;
-    report_.whole.push_back({format, output_error(samples)});
+    report_.whole.push_back({format, output_error(samples, settings_.others)});
     if (report_.exact_unquantized) report_.whole.back().answers_lost = lost;
   }
 }

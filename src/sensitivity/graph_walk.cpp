@@ -2,12 +2,16 @@
 
 namespace qvl {
 
-bool looks_at_numbers(const ModelGraph::Node& node) { return node.op != "Shape" && node.op != "Size"; }
+bool looks_at_numbers(const ModelGraph::Node& node) {
+  return node.op != "Shape" && node.op != "Size" && node.op != "RandomNormalLike" &&
+         node.op != "RandomUniformLike";
+}
 
-std::vector<bool> ancestors_of(const ModelGraph& graph, const std::string& value, bool by_numbers) {
+std::vector<bool> ancestors_of(const ModelGraph& graph, const std::unordered_set<std::string>& values,
+                               bool by_numbers) {
   const auto& nodes = graph.nodes();
   std::vector<bool> reached(nodes.size(), false);
-  std::unordered_set<std::string> wanted{value};
+  std::unordered_set<std::string> wanted = values;
   for (std::size_t i = nodes.size(); i-- > 0;) {
     for (const std::string& output : nodes[i].outputs) {
       if (wanted.contains(output)) reached[i] = true;
@@ -25,7 +29,7 @@ std::vector<bool> descendants_of(const ModelGraph& graph, const std::unordered_s
   for (const std::size_t seed : seeds) reached[seed] = true;
   std::unordered_set<std::string> touched = values;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    if (!among[i]) continue;
+    if (!among[i] || !nodes[i].drawn.empty()) continue;
     bool depends = reached[i];
     if (looks_at_numbers(nodes[i]))
       for_each_operand(nodes[i], [&](const std::string& operand) { depends |= touched.contains(operand); });

@@ -22,13 +22,14 @@ void for_each_operand(const ModelGraph::Node& node, Visit&& visit) {
 // Whether what a node gives depends on the numbers of its operands, not on their shapes alone.
 [[nodiscard]] bool looks_at_numbers(const ModelGraph::Node& node);
 
-// For each node, whether a value depends on it; with `by_numbers` on the numbers that it gives, not on their
-// shape alone.
-[[nodiscard]] std::vector<bool> ancestors_of(const ModelGraph& graph, const std::string& value,
+// For each node, whether one of the values depends on it; with `by_numbers` on the numbers that it gives, not
+// on their shape alone.
+[[nodiscard]] std::vector<bool> ancestors_of(const ModelGraph& graph,
+                                             const std::unordered_set<std::string>& values,
                                              bool by_numbers = false);
 
 // For each node, whether its results depend on the numbers of the values, or of what the `seeds` give; nodes
-// for which `among` is false are left out.
+// for which `among` is false are left out, and those that draw random numbers: draws are made once.
 [[nodiscard]] std::vector<bool> descendants_of(const ModelGraph& graph,
                                                const std::unordered_set<std::string>& values,
                                                const std::vector<std::size_t>& seeds,

@@ -5,12 +5,19 @@ namespace {
 
 constexpr const char* kFused = "fused attention";
 
+std::string join(const std::string& a, const std::string& b) {
+  return a + (a.empty() || b.empty() ? "" : "; ") + b;
+}
+
+std::string plain_context(const MeasurementKeys& keys) {
+  return join(keys.fused_attention ? kFused : "", keys.outputs);
+}
+
 std::string context_of(const MeasurementKeys& keys, const Format& format, bool several_units) {
   std::string context;
   if (format.activations == ActivationRounding::static_u8) context += "calibration " + keys.calibration;
   if (several_units) context += (context.empty() ? "units " : "; units ") + keys.unit_set;
-  if (keys.fused_attention) context += (context.empty() ? "" : "; ") + std::string(kFused);
-  return context;
+  return join(context, plain_context(keys));
 }
 
 }  // namespace
@@ -25,7 +32,7 @@ MeasurementKey MeasurementKeys::of_whole(const std::string& sample_sha256, const
 }
 
 MeasurementKey MeasurementKeys::of_plain(const std::string& sample_sha256, const std::string& kind) const {
-  return {sample_sha256, "", "", kind, fused_attention ? kFused : ""};
+  return {sample_sha256, "", "", kind, plain_context(*this)};
 }
 
 }  // namespace qvl

@@ -14,6 +14,7 @@ struct MeasurementKeys {
   std::string calibration;  // of formats with ranges from calibration: how, and a hash of its samples
   std::string unit_set;     // of numbers for which several units are quantized: a hash of their names
   bool fused_attention = false;
+  std::string outputs = {};  // of models with several: which are compared
 
   // kind: "unit" (LocalSums at the unit's output), "block" (LocalSums at the end of its segment), "in" and
   // "out" (OutputSums), "variance" (of the unit's input; no format), "weight" (mean squared error; no

@@ -133,10 +133,16 @@ LocalError LocalSums::error() const {
 }
 
 LocalSums local_sums(const TensorView& plain, const TensorView& quantized, std::span<const RowKind> rows) {
-  require_same_shape(plain, quantized);
   const std::span<const float> a = floats(plain);
   const std::span<const float> b = floats(quantized);
   LocalSums sums;
+  if (plain.shape != quantized.shape) {
+    sums.plain = product(a, a);
+    sums.quantized = product(b, b);
+    sums.difference = sums.plain + sums.quantized;
+    return sums;
+  }
+  require_same_shape(plain, quantized);
   const std::size_t width = plain.shape.empty() ? 1 : static_cast<std::size_t>(plain.shape.back());
   if (rows.empty() || width == 0 || a.size() / width != rows.size()) {
     sums.difference = squared_distance(a, b);
@@ -166,18 +172,30 @@ LocalSums local_sums(const TensorView& plain, const TensorView& quantized, std::
 }
 
 std::vector<double> OutputSums::numbers() const {
-  std::vector<double> n{squared_error, elements, exact};
+  std::vector<double> n;
+  if (!others.empty()) n.push_back(-static_cast<double>(others.size()));
+  for (const Other& other : others) n.insert(n.end(), {other.squared_error, other.elements});
+  n.insert(n.end(), {squared_error, elements, exact});
   n.insert(n.end(), kl.begin(), kl.end());
   n.insert(n.end(), same.begin(), same.end());
   return n;
 }
 
+// A number below 0 in front, which no squared error is, tells how many others there are.
 OutputSums OutputSums::of(std::span<const double> n) {
   constexpr std::size_t kFixed = 3;
+  std::vector<Other> others;
+  if (!n.empty() && n.front() < 0) {
+    const double count = -n.front();
+    if (2 * count + 1 > static_cast<double>(n.size()))
+      throw InputError("a stored measurement of an output's error has a wrong length");
+    n = n.subspan(1);
+    for (double i = 0; i < count; ++i, n = n.subspan(2)) others.push_back({n[0], n[1]});
+  }
   if (n.size() < kFixed || (n.size() - kFixed) % 2 != 0)
     throw InputError("a stored measurement of an output's error has a wrong length");
   const std::size_t positions = (n.size() - kFixed) / 2;
-  OutputSums sums{n[0], n[1], n[2], {}, {}};
+  OutputSums sums{n[0], n[1], n[2], {}, {}, std::move(others)};
   sums.kl.assign(n.begin() + kFixed, n.begin() + static_cast<std::ptrdiff_t>(kFixed + positions));
   sums.same.assign(n.begin() + static_cast<std::ptrdiff_t>(kFixed + positions), n.end());
   return sums;
@@ -206,7 +224,36 @@ OutputSums output_sums(const TensorView& plain, const TensorView& quantized, con
   return sums;
 }
 
-OutputError output_error(std::span<const OutputSums> samples) {
+OutputSums::Other other_sums(const TensorView& plain, const TensorView& quantized) {
+  if (plain.shape != quantized.shape) return {0, -1};
+  require_same_shape(plain, quantized);
+  const std::span<const float> a = floats(plain);
+  const std::span<const float> b = floats(quantized);
+  OutputSums::Other sums{0, static_cast<double>(a.size())};
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]))) continue;
+    const double d = static_cast<double>(b[i]) - static_cast<double>(a[i]);
+    sums.squared_error += d * d;
+  }
+  return sums;
+}
+
+namespace {
+
+// None where a sample's has another shape, or was measured without it.
+std::optional<double> mse_of_other(std::span<const OutputSums> samples, std::size_t index) {
+  OutputSums::Other sum;
+  for (const OutputSums& s : samples) {
+    if (index >= s.others.size() || s.others[index].elements < 0) return std::nullopt;
+    sum.squared_error += s.others[index].squared_error;
+    sum.elements += s.others[index].elements;
+  }
+  return sum.elements > 0 ? sum.squared_error / sum.elements : 0;
+}
+
+}  // namespace
+
+OutputError output_error(std::span<const OutputSums> samples, std::span<const std::string> others) {
   double squared = 0;
   double elements = 0;
   double exact = 0;
@@ -226,6 +273,8 @@ OutputError output_error(std::span<const OutputSums> samples) {
   OutputError error;
   error.mse = elements > 0 ? squared / elements : 0;
   if (answered > 0) error.exact = exact / answered;
+  for (std::size_t i = 0; i < others.size(); ++i)
+    error.others.emplace_back(others[i], mse_of_other(samples, i));
   if (kl.empty()) return error;
   const auto count = static_cast<double>(kl.size());
   double mean = 0;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "onnx/model_graph.h"
+#include "sensitivity/compared_outputs.h"
 #include "sensitivity/segment.h"
 #include "sensitivity/unit.h"
 
@@ -17,19 +18,25 @@ struct ModelPart {
   std::string name;  // "vision"
   ModelGraph graph;
   std::vector<Unit> units;
+  ComparedOutputs compared;
   GraphSegments cut;
-  std::size_t first_unit = 0;  // number of this part's first unit among those of all parts
+  std::unordered_set<std::string> in_body;  // units that lie in branches which the samples fix
+  std::size_t first_unit = 0;               // number of this part's first unit among those of all parts
 
-  // Throws InputError when the file is no model; `changed` as in cut_into_segments.
+  // Throws InputError when the file is no model; `changed` as in cut_into_segments, `wanted` as in
+  // choose_outputs.
+  // `fixed`: branches that are put in place.
   ModelPart(std::string part_name, const std::filesystem::path& file,
-            const std::unordered_set<std::string>& changed)
+            const std::unordered_set<std::string>& changed, const std::string& wanted = "",
+            const std::vector<FixedBranch>& fixed = {})
       : name(std::move(part_name)),
-        graph(file),
+        graph(file, fixed),
         units(find_units(graph)),
-        cut(cut_into_segments(graph, units, changed)) {}
+        compared(choose_outputs(graph, units, changed, wanted)),
+        cut(cut_into_segments(graph, units, changed, compared.names())) {}
 
-  // The value that is compared.
-  [[nodiscard]] const std::string& output() const { return graph.outputs().front().name; }
+  // The value that units are ordered by. Throws InputError where no output can be compared.
+  [[nodiscard]] const std::string& output() const;
 };
 
 // In which format each unit of all parts is quantized; null: not at all.

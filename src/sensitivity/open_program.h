@@ -3,15 +3,18 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "sensitivity/program.h"
 
 namespace qvl {
 
 // `model`: an ONNX file with a folder of tensors as `data`, or a model folder with a JSONL file of chats.
-// `samples`: the first so many; 0: all. Throws InputError for what does not go together.
+// `samples`: the first so many; 0: all. `output`: as in SensitivityOptions. Throws InputError for what does
+// not go together.
 [[nodiscard]] std::unique_ptr<Program> open_program(const std::filesystem::path& model,
                                                     const std::filesystem::path& data, int samples,
-                                                    const CancelToken* cancel, const InputOptions& input);
+                                                    const CancelToken* cancel, const InputOptions& input,
+                                                    const std::string& output = "");
 
 }  // namespace qvl

@@ -8,6 +8,16 @@
 
 namespace qvl {
 
+const std::string& ModelPart::output() const {
+  if (compared.metric.empty()) {
+    throw InputError(
+        fmt::format("{} has no output to compare: a floating-point one that depends on a unit is "
+                    "expected; there are: {}",
+                    graph.path().string(), describe_outputs(graph, units)));
+  }
+  return compared.metric;
+}
+
 std::size_t Program::unit_count() const { return parts.back()->first_unit + parts.back()->units.size(); }
 
 const ModelPart& Program::part_of(std::size_t unit) const {

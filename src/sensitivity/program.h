@@ -36,7 +36,8 @@ class Program {
   std::vector<std::vector<PartItem>> items;       // by part; of the last one: one a sample
   std::vector<Sample> samples;
   bool has_logits = false;
-  std::string model_name;  // for reports: file name, or those of a folder's artifacts
+  std::vector<FixedBranch> fixed;  // branches that all samples take
+  std::string model_name;          // for reports: file name, or those of a folder's artifacts
 
   // The last part's changed inputs from what the first part gave for each picture of the sample, in order.
   std::function<Values(const Sample& sample, std::size_t index, std::span<const HeldTensor> features)> join;
@@ -53,14 +54,17 @@ class Program {
 };
 
 // `data` is a JSONL file of chats, `folder` a model folder. `samples`: the first so many; 0: all. Throws
-// InputError for what does not go together.
+// InputError for what does not go together. `output`: as in SensitivityOptions.
 [[nodiscard]] std::unique_ptr<Program> chat_program(const std::filesystem::path& folder,
                                                     const std::filesystem::path& data, std::size_t samples,
-                                                    const CancelToken* cancel, const InputOptions& input);
+                                                    const CancelToken* cancel, const InputOptions& input,
+                                                    const std::string& output = "");
 
-// `data` is a folder of named tensors, one file a sample, `model` an ONNX file. Where the first output is
-// called logits, kl is taken at every row that the input attention_mask (if there is one) leaves.
+// `data` is a folder of named tensors, one file a sample, `model` an ONNX file. Where the output that is
+// ranked by is called logits, kl is taken at every row that the input attention_mask (if there is one)
+// leaves.
 [[nodiscard]] std::unique_ptr<Program> tensor_program(const std::filesystem::path& model,
-                                                      const std::filesystem::path& data, std::size_t samples);
+                                                      const std::filesystem::path& data, std::size_t samples,
+                                                      const std::string& output = "");
 
 }  // namespace qvl

@@ -1,12 +1,27 @@
 #include "sensitivity/replay.h"
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "core/parallel.h"
 #include "qvl/error.h"
 
 namespace qvl {
+namespace {
+
+HeldTensor narrowed(const HeldTensor& wide) {
+  Tensor tensor(DType::f32, wide.view.shape);
+  const std::span<float> values = tensor.as<float>();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    double value = 0;
+    std::memcpy(&value, wide.view.bytes.data() + i * sizeof(double), sizeof(double));
+    values[i] = static_cast<float>(value);
+  }
+  return HeldTensor::of(std::move(tensor));
+}
+
+}  // namespace
 
 std::vector<std::size_t> items_of(const Program& program, std::size_t part,
                                   std::span<const std::size_t> samples) {
@@ -157,17 +172,26 @@ void Replay::look_inside(const Stage& stage, const Flight& flight, const std::ve
   }
 }
 
-HeldTensor Replay::run_rest(Stage stage, const Flight& flight, std::size_t sample) {
+Outputs Replay::run_rest(Stage stage, const Flight& flight, std::size_t sample) {
   const Values& own = statics(stage.part, sample);
   Values state = flight.states.at(sample);
   for (; !stage.is_end(program_); stage = stage.next(program_)) {
     state = runner(stage).run(state, own, flight.assignment);
     count_pass();
   }
-  return state.at(program_.parts.back()->output());
+  return outputs_of(state);
 }
 
-HeldTensor Replay::run_last(const Flight& flight, std::size_t sample) {
+Outputs Replay::outputs_of(const Values& behind) const {
+  Outputs outputs;
+  for (const std::string& name : program_.parts.back()->compared.names()) {
+    const HeldTensor& value = behind.at(name);
+    outputs.push_back(value.view.dtype == DType::f64 ? narrowed(value) : value);
+  }
+  return outputs;
+}
+
+Outputs Replay::run_last(const Flight& flight, std::size_t sample) {
   const std::size_t part = program_.parts.size() - 1;
   return run_rest({part, program_.parts[part]->cut.segments.size() - 1}, flight, sample);
 }

@@ -15,6 +15,9 @@
 
 namespace qvl {
 
+// The outputs that are compared, that which is ranked by first.
+using Outputs = std::vector<HeldTensor>;
+
 class Replay {
  public:
   // All must outlive it. `cancel` may be null.
@@ -48,9 +51,8 @@ class Replay {
   // is returned, in the last part. That is soon where the weights of all these flights fit the store; else
   // all flights go through a segment together, so that its weights are read once, up to the last one.
   [[nodiscard]] Stage advance_together(Stage stage, std::span<Flight* const> flights);
-  // From a stage of the last part to the end for one sample of a flight that stands there: the model's
-  // output.
-  [[nodiscard]] HeldTensor run_rest(Stage stage, const Flight& flight, std::size_t sample);
+  // From a stage of the last part to the end for one sample of a flight that stands there.
+  [[nodiscard]] Outputs run_rest(Stage stage, const Flight& flight, std::size_t sample);
 
   // What happens inside the stage for one item of a flight, without moving it: visit(item, inside) is called
   // from several threads, once an item; `inside` holds the segment's outputs and every value that its tails
@@ -65,7 +67,10 @@ class Replay {
                    std::size_t pieces, const VisitPiece& visit);
 
   // run_rest() from the last stage.
-  [[nodiscard]] HeldTensor run_last(const Flight& flight, std::size_t sample);
+  [[nodiscard]] Outputs run_last(const Flight& flight, std::size_t sample);
+
+  // What is compared, from the values behind the last stage; in f32.
+  [[nodiscard]] Outputs outputs_of(const Values& behind) const;
 
   // Keeps its sessions, which are small: weights are none of them.
   [[nodiscard]] SegmentRunner& runner(const Stage& stage);

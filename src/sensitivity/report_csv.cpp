@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <string>
@@ -20,7 +21,11 @@ constexpr std::string_view kHeader =
 // each row. What is absent or not finite is an empty field.
 class CsvText {
  public:
-  explicit CsvText(std::string_view header) : text_(header) { end_row(); }
+  // Fields that are joined already.
+  void add_fields(std::string_view joined) {
+    separate();
+    text_ += joined;
+  }
 
   void add(std::string_view field) {
     separate();
@@ -71,7 +76,26 @@ void add_output(CsvText& csv, const std::optional<OutputError>& error) {
   }
 }
 
-void add_row(CsvText& csv, const UnitResult& unit, const FormatResult& result) {
+// Names of the outputs beside the one that is ranked by.
+std::vector<std::string> others_of(const SensitivityReport& report) {
+  std::vector<std::string> names;
+  const auto add = [&](const std::optional<OutputError>& error) {
+    for (const auto& [name, mse] : error ? error->others : decltype(error->others){}) {
+      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    }
+  };
+  for (const WholeResult& whole : report.whole) add(whole.all);
+  return names;
+}
+
+std::optional<double> mse_of(const std::optional<OutputError>& error, const std::string& output) {
+  if (!error) return std::nullopt;
+  const auto found = std::ranges::find(error->others, output, [](const auto& other) { return other.first; });
+  return found == error->others.end() ? std::nullopt : found->second;
+}
+
+void add_row(CsvText& csv, const UnitResult& unit, const FormatResult& result,
+             const std::vector<std::string>& others) {
   for (const std::string* text : {&unit.name, &unit.op, &unit.weight}) csv.add(*text);
   for (const std::int64_t count : {unit.depth, unit.rows, unit.parameters}) csv.add(count);
   csv.add(unit.part);
@@ -90,15 +114,24 @@ void add_row(CsvText& csv, const UnitResult& unit, const FormatResult& result) {
     csv.add(value(*fast, &Estimate::kl));
   }
   csv.add(result.score);
+  for (const std::optional<OutputError>* error : {&result.in, &result.out}) {
+    for (const std::string& name : others) csv.add(mse_of(*error, name));
+  }
   csv.end_row();
 }
 
 }  // namespace
 
 std::string report_csv(const SensitivityReport& report) {
-  CsvText csv(kHeader);
+  const std::vector<std::string> others = others_of(report);
+  CsvText csv;
+  csv.add_fields(kHeader);
+  for (const char* direction : {"in", "out"}) {
+    for (const std::string& name : others) csv.add(fmt::format("{}_mse of {}", direction, name));
+  }
+  csv.end_row();
   for (const UnitResult& unit : report.units) {
-    for (const FormatResult& result : unit.formats) add_row(csv, unit, result);
+    for (const FormatResult& result : unit.formats) add_row(csv, unit, result, others);
   }
   return csv.text();
 }

@@ -42,13 +42,15 @@ OrderedJson local_json(const std::optional<LocalError>& error) {
 
 OrderedJson output_json(const std::optional<OutputError>& error) {
   if (!error) return nullptr;
-  return {{"mse", number(error->mse)},
-          {"kl", number(error->kl)},
-          {"kl_stderr", number(error->kl_stderr)},
-          {"top1", number(error->top1)},
-          {"kl_median", number(error->kl_median)},
-          {"kl_p99", number(error->kl_p99)},
-          {"exact", number(error->exact)}};
+  OrderedJson json{{"mse", number(error->mse)},
+                   {"kl", number(error->kl)},
+                   {"kl_stderr", number(error->kl_stderr)},
+                   {"top1", number(error->top1)},
+                   {"kl_median", number(error->kl_median)},
+                   {"kl_p99", number(error->kl_p99)},
+                   {"exact", number(error->exact)}};
+  for (const auto& [name, mse] : error->others) json["others"][name] = number(mse);
+  return json;
 }
 
 OrderedJson whole_json(const WholeResult& whole) {
@@ -94,16 +96,30 @@ class FormatOrder {
 };
 
 OrderedJson unit_json(const UnitResult& unit, const FormatOrder& order) {
-  return {{"name", unit.name},
-          {"op", unit.op},
-          {"weight", unit.weight},
-          {"shape", {unit.depth, unit.rows}},
-          {"parameters", unit.parameters},
-          {"part", unit.part},
-          {"block", unit.block},
-          {"layer", unit.layer},
-          {"kind", unit.kind},
-          {"formats", order.object(unit.formats, format_json)}};
+  OrderedJson json{{"name", unit.name},
+                   {"op", unit.op},
+                   {"weight", unit.weight},
+                   {"shape", {unit.depth, unit.rows}},
+                   {"parameters", unit.parameters},
+                   {"part", unit.part},
+                   {"block", unit.block},
+                   {"layer", unit.layer},
+                   {"kind", unit.kind},
+                   {"formats", order.object(unit.formats, format_json)}};
+  if (unit.unseen) json["unseen"] = true;
+  if (unit.in_body) json["in_body"] = true;
+  return json;
+}
+
+OrderedJson unmeasured_json(const std::vector<BodyUnits>& bodies) {
+  OrderedJson json = OrderedJson::array();
+  for (const BodyUnits& body : bodies) {
+    json.push_back({{"bodies_of", body.op},
+                    {"units", body.names},
+                    {"parameters", body.parameters},
+                    {"share", number(body.share)}});
+  }
+  return json;
 }
 
 OrderedJson correlation_json(const SensitivityReport& report, const std::vector<std::string>& formats) {
@@ -220,6 +236,7 @@ std::string report_json(const SensitivityReport& report) {
   append_line(out, "settings", settings_json(report));
   append_line(out, "criterion", criterion_name(report.criterion));
   append_line(out, "has_logits", report.has_logits);
+  if (!report.output.empty()) append_line(out, "output", report.output);
   append_line(out, "exact_unquantized", number(report.exact_unquantized));
   append_line(out, "output_mean_square", number(report.output_mean_square));
   append_line(out, "formats", formats);
@@ -229,6 +246,7 @@ std::string report_json(const SensitivityReport& report) {
     append(out, unit_json(unit, order));
   }
   out += report.units.empty() ? "]" : "\n]";
+  if (!report.unmeasured.empty()) append_line(out, "not_measured", unmeasured_json(report.unmeasured));
   append_line(out, "whole", order.object(report.whole, whole_json));
   append_line(out, "correlation", correlation_json(report, formats));
   append_line(out, "trust", trust_json(report));

@@ -10,11 +10,13 @@
 #include "sensitivity/report_names.h"
 #include "sensitivity/report_ranking.h"
 #include "sensitivity/report_verdict.h"
+#include "sensitivity/unmeasured.h"
 
 namespace qvl {
 namespace {
 
 constexpr std::size_t kMostRanked = 20;
+constexpr std::size_t kMostOfOther = 5;  // units that are told of an output beside the one that is ranked by
 
 // Text from outside as a code span that no cell of a table is broken by.
 std::string code(std::string_view text) {
@@ -77,8 +79,15 @@ std::string summary(const SensitivityReport& report) {
   row("samples", fmt::format("{}", report.samples));
   if (report.has_logits) row("positions", fmt::format("{}", report.positions));
   row("units", fmt::format("{}, {:.4g} million parameters", report.units.size(), parameters / 1e6));
+  for (const BodyUnits& bodies : report.unmeasured) row("not measured", to_text(bodies, "not measured"));
+  const std::vector<std::string> unseen = unseen_units(report);
+  if (!unseen.empty())
+    row("not reached", fmt::format("{} units do not reach {}: {}{}", unseen.size(), code(report.output),
+                                   code(unseen.front()), unseen.size() > 1 ? ", …" : ""));
   row("formats", formats);
-  row("ranked by", criterion_name(report.criterion));
+  row("ranked by", report.output.empty()
+                       ? std::string(criterion_name(report.criterion))
+                       : fmt::format("{} of {}", criterion_name(report.criterion), code(report.output)));
   if (report.exact_unquantized) row("exact answers, unquantized", percent(report.exact_unquantized));
   return text;
 }
@@ -98,6 +107,40 @@ std::string whole_table(const SensitivityReport& report) {
                           number(error.kl_p99), number(error.mse), percent(error.top1), percent(error.exact));
     } else {
       text += fmt::format(" {} |\n", number(error.mse));
+    }
+  }
+  return text;
+}
+
+// Of outputs beside the one that is ranked by.
+std::string others_table(const SensitivityReport& report) {
+  const auto others_of = [](const std::optional<OutputError>& error) {
+    return error ? error->others : decltype(error->others){};
+  };
+  if (std::ranges::all_of(report.whole, [&](const WholeResult& w) { return others_of(w.all).empty(); }))
+    return "";
+  std::string text = "\n## MSE of the other outputs\n\n| output | unit | format | MSE |\n|---|---|---|--:|\n";
+  const auto row = [&](const std::string& output, const std::string& unit, const std::string& format,
+                       const std::optional<double>& mse) {
+    text += fmt::format("| {} | {} | {} | {} |\n", code(output), unit, code(format),
+                        mse ? number(mse) : "another shape");
+  };
+  for (const WholeResult& whole : report.whole) {
+    for (const auto& [output, mse] : others_of(whole.all)) {
+      row(output, "all", whole.format, mse);
+      // The units that disturb it most.
+      std::vector<std::pair<double, std::string>> units;
+      for (const UnitResult& unit : report.units) {
+        for (const FormatResult& result : unit.formats) {
+          for (const auto& [name, own] : others_of(result.in)) {
+            if (result.format == whole.format && name == output && own && *own > 0)
+              units.emplace_back(-*own, unit.name);
+          }
+        }
+      }
+      std::ranges::sort(units);
+      for (std::size_t i = 0; i < std::min(units.size(), kMostOfOther); ++i)
+        row(output, code(units[i].second), whole.format, -units[i].first);
     }
   }
   return text;
@@ -249,8 +292,9 @@ std::string settings_table(const SensitivityReport& report) {
 }  // namespace
 
 std::string report_markdown(const SensitivityReport& report) {
-  return summary(report) + whole_table(report) + next_section(report) + front_table(report) +
-         trust_section(report) + rankings(report) + correlation_table(report) + settings_table(report);
+  return summary(report) + whole_table(report) + others_table(report) + next_section(report) +
+         front_table(report) + trust_section(report) + rankings(report) + correlation_table(report) +
+         settings_table(report);
 }
 
 }  // namespace qvl

@@ -141,6 +141,14 @@ OutputError read_output(const Fields& fields) {
   error.kl_p99 = fields.optional_number("kl_p99");
   error.top1 = fields.optional_number("top1");
   error.exact = fields.optional_number("exact");
+  if (const std::optional<Fields> others = fields.optional_object("others")) {
+    for (auto member = others->json().begin(); member != others->json().end(); ++member) {
+      if (!member->is_number() && !member->is_null())
+        others->fail(others->path(quote_for_message(member.key())), "a number or null", *member);
+      error.others.emplace_back(member.key(),
+                                member->is_null() ? std::nullopt : std::optional(member->get<double>()));
+    }
+  }
   return error;
 }
 
@@ -227,12 +235,25 @@ UnitResult read_unit(const Fields& fields, const FormatList& formats) {
   unit.block = fields.count("block");
   unit.layer = fields.text("layer");
   unit.kind = fields.text("kind");
+  if (fields.find("unseen") != nullptr) unit.unseen = fields.flag("unseen");
+  if (fields.find("in_body") != nullptr) unit.in_body = fields.flag("in_body");
   const Fields results = fields.object("formats");
   formats.each(results, [&](const std::string& format, const std::optional<Fields>& result) {
     if (!result) results.fail(results.path(quote_for_message(format)), "an object", nullptr);
     unit.formats.push_back(read_format(*result, format));
   });
   return unit;
+}
+
+BodyUnits read_bodies(const Fields& fields) {
+  BodyUnits bodies;
+  bodies.op = fields.text("bodies_of");
+  fields.each("units", [&](const Json& entry, const std::string& where) {
+    bodies.names.push_back(fields.text(entry, where));
+  });
+  bodies.parameters = fields.count("parameters");
+  bodies.share = fields.number("share");
+  return bodies;
 }
 
 void read_correlations(const Fields& directions, const std::string& format,
@@ -330,6 +351,7 @@ SensitivityReport read_top(const Fields& top, std::string_view json) {
   if (!criterion) top.fail("criterion", "kl, mse, nncf_mean_variance, weight_mse or random");
   report.criterion = *criterion;
   report.has_logits = top.flag("has_logits");
+  if (top.find("output") != nullptr) report.output = top.text("output");
   report.exact_unquantized = top.optional_number("exact_unquantized");
   report.output_mean_square = top.optional_number("output_mean_square");
   return report;
@@ -345,6 +367,11 @@ SensitivityReport parse_report(std::string_view text, std::string_view source) {
   top.each("units", [&](const Json& entry, const std::string& where) {
     report.units.push_back(read_unit(Fields(entry, where, source), formats));
   });
+  if (top.find("not_measured") != nullptr) {
+    top.each("not_measured", [&](const Json& entry, const std::string& where) {
+      report.unmeasured.push_back(read_bodies(Fields(entry, where, source)));
+    });
+  }
   formats.each(top.object("whole"), [&](const std::string& format, const std::optional<Fields>& error) {
     report.whole.push_back({format, error ? std::optional(read_output(*error)) : std::nullopt});
     if (error && error->find("answers_lost") != nullptr)

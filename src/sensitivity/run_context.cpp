@@ -52,7 +52,9 @@ RunContext::RunContext(SensitivityOptions given) : options(std::move(given)) {
   for (const std::string& format : options.formats) list += (list.empty() ? "" : ",") + format;
   formats = parse_formats(list);
   calibration = parse_calibration(options.calibrate);
-  program = open_program(options.model, options.data, options.samples, options.cancel, options.input);
+  program = open_program(options.model, options.data, options.samples, options.cancel, options.input,
+                         options.output);
+  (void)program->parts.back()->output();
   selected = select_units(*program, options.units);
   if (options.criterion == Criterion::kl && !program->has_logits) options.criterion = Criterion::mse;
   make_settings();
@@ -74,6 +76,10 @@ void RunContext::make_settings() {
   settings.direction_out = options.direction_out;
   settings.criterion = options.criterion;
   settings.fused_attention = options.fused_attention;
+  const ComparedOutputs& compared = program->parts.back()->compared;
+  settings.output = compared.metric;
+  settings.others = compared.others;
+  settings.outputs_context = compared.context;
   settings.calibration = to_string(calibration) + " of " + skeleton.data_sha256;
   std::vector<std::string> names;
   row_of.assign(selected.size(), 0);
@@ -111,8 +117,14 @@ void RunContext::run_plain() {
   experiment->run_plain(ranges || variance ? Experiment::Observe(observe) : Experiment::Observe());
   if (!ranges) return;
   StaticRanges found;
-  for (std::size_t unit = 0; unit < selected.size(); ++unit)
+  for (std::size_t unit = 0; unit < selected.size(); ++unit) {
+    if (selected[unit] && calibrators[unit].count() == 0) {
+      throw InputError(
+          fmt::format("no sample gives unit {} a finite number: there is no range for int8-static",
+                      program->unit(unit).name));
+    }
     found.push_back(selected[unit] ? AffineU8::of_range(calibrators[unit].range()) : AffineU8{});
+  }
   experiment->set_ranges(std::move(found));
 }
 
@@ -137,6 +149,7 @@ void keep_origin(MeasurementStore& store, const SensitivityOptions& options) {
   json["calibrate"] = options.calibrate;
   json["units"] = options.units;
   json["samples"] = options.samples;
+  json["output"] = options.output;
   json["fused_attention"] = options.fused_attention;
   json["method"] = to_string(options.method);
   json["in"] = options.direction_in;
@@ -176,6 +189,7 @@ SensitivityOptions origin_in(const MeasurementStore& store, const fs::path& repo
     json.at("calibrate").get_to(options.calibrate);
     json.at("units").get_to(options.units);
     json.at("samples").get_to(options.samples);
+    options.output = json.value("output", "");
     json.at("fused_attention").get_to(options.fused_attention);
     options.method = parse_method(json.at("method").get<std::string>());
     json.at("in").get_to(options.direction_in);

@@ -56,6 +56,9 @@ std::string RunSettings::to_json() const {
   json["calibration"] = calibration;
   json["unit_set"] = unit_set;
   json["fused_attention"] = fused_attention;
+  json["output"] = output;
+  json["others"] = others;
+  json["outputs_context"] = outputs_context;
   json["skeleton"] = skeleton;
   return json.dump();
 }
@@ -75,6 +78,9 @@ RunSettings RunSettings::parse(std::string_view text, std::string_view source) {
     json.at("calibration").get_to(s.calibration);
     json.at("unit_set").get_to(s.unit_set);
     json.at("fused_attention").get_to(s.fused_attention);
+    s.output = json.value("output", "");
+    s.others = json.value("others", std::vector<std::string>{});
+    s.outputs_context = json.value("outputs_context", "");
     json.at("skeleton").get_to(s.skeleton);
     return s;
   } catch (const UsageError& error) {  // a method or criterion that there is not

@@ -31,9 +31,14 @@ struct RunSettings {
   std::string calibration;  // MeasurementKeys
   std::string unit_set;     // MeasurementKeys
   bool fused_attention = false;
-  std::string skeleton;  // report.json without measurements
+  std::string output;               // that is ranked by; "" of runs before it was noted
+  std::vector<std::string> others;  // outputs that are compared, too
+  std::string outputs_context;      // MeasurementKeys
+  std::string skeleton;             // report.json without measurements
 
-  [[nodiscard]] MeasurementKeys keys() const { return {calibration, unit_set, fused_attention}; }
+  [[nodiscard]] MeasurementKeys keys() const {
+    return {calibration, unit_set, fused_attention, outputs_context};
+  }
   [[nodiscard]] std::string to_json() const;
   // Throws InputError naming `source`.
   static RunSettings parse(std::string_view json, std::string_view source);

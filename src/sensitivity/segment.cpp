@@ -3,26 +3,35 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
-#include <limits>
 #include <set>
+#include <string_view>
 #include <unordered_map>
 
 #include "qvl/error.h"
 #include "sensitivity/graph_walk.h"
+#include "sensitivity/unmeasured.h"
 
 namespace qvl {
 namespace {
 
-constexpr std::size_t kForever = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kMostAlive = 6;  // values at a cut
+
+constexpr std::int64_t kNever = 1000;  // counts as so many values: no cut there
+
+// Operators whose results are sequences, optional values or maps, which no run takes or gives.
+constexpr std::array<std::string_view, 8> kNoTensors{
+    "SequenceEmpty",   "SequenceConstruct", "SequenceInsert", "SequenceErase",
+    "SplitToSequence", "SequenceMap",       "Optional",       "ZipMap"};
 
 // Works on the nodes that depend on units, and on those that take shapes from them, in order.
 class Cutter {
  public:
   Cutter(const ModelGraph& graph, const std::vector<Unit>& units,
-         const std::unordered_set<std::string>& changed)
-      : graph_(graph), units_(units), changed_(changed) {
+         const std::unordered_set<std::string>& changed, const std::vector<std::string>& compared)
+      : graph_(graph), units_(units), changed_(changed), compared_(compared.begin(), compared.end()) {
+    if (!compared.empty()) ranked_ = compared.front();
     sort_nodes();
     find_lifetimes();
   }
@@ -51,13 +60,21 @@ class Cutter {
   [[nodiscard]] Segment segment(std::size_t begin, std::size_t end) const;
   [[nodiscard]] Tail tail(const Segment& segment, std::size_t unit) const;
   void collect_statics(GraphSegments& result) const;
+  [[nodiscard]] bool is_tensor(const std::string& value) const {
+    const auto maker = graph_.maker_of(value);
+    return !maker || std::ranges::find(kNoTensors, graph_.nodes()[*maker].op) == kNoTensors.end();
+  }
+  // Throws InputError naming the first that is no tensor.
+  void require_tensors(const std::vector<std::string>& values) const;
   [[nodiscard]] bool is_unit(std::size_t node) const { return unit_of_.contains(node); }
 
   const ModelGraph& graph_;
   const std::vector<Unit>& units_;
   const std::unordered_set<std::string>& changed_;
+  std::unordered_set<std::string> compared_;               // outputs, which are carried to the end
+  std::string ranked_;                                     // one of them
   std::unordered_map<std::size_t, std::size_t> unit_of_;   // node -> unit
-  std::vector<bool> needed_;                               // by the first output
+  std::vector<bool> needed_;                               // by a unit, or by what is compared
   std::vector<bool> dependent_;                            // on the numbers that units give
   std::vector<std::size_t> order_;                         // dependent nodes and those that take their shapes
   std::unordered_map<std::string, std::size_t> made_at_;   // in order_; 0 for changed inputs too
@@ -72,11 +89,13 @@ void Cutter::sort_nodes() {
     unit_of_[units_[u].node] = u;
     seeds.push_back(units_[u].node);
   }
-  needed_ = ancestors_of(graph_, graph_.outputs().front().name);
+  std::unordered_set<std::string> wanted = compared_;
+  for (const Unit& unit : units_) wanted.insert(unit.output);
+  needed_ = ancestors_of(graph_, wanted);
   dependent_ = descendants_of(graph_, changed_, seeds, needed_);
   std::unordered_set<std::string> touched(changed_.begin(), changed_.end());
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    if (!needed_[i]) continue;
+    if (!needed_[i] || !nodes[i].drawn.empty()) continue;  // draws are given as inputs are
     bool here = dependent_[i];
     for_each_operand(nodes[i], [&](const std::string& value) { here |= touched.contains(value); });
     if (!here) continue;
@@ -96,17 +115,18 @@ void Cutter::find_lifetimes() {
       if (made_at_.contains(value) || changed_.contains(value)) last_use_[value] = at;
     });
   }
-  last_use_[graph_.outputs().front().name] = kForever;
 }
 
-// Where segments may end: behind nodes after which at most so many dependent values are still needed.
+// Where segments may end: behind nodes after which at most so many dependent values are still needed by
+// others.
 std::vector<std::size_t> Cutter::ends_with(std::size_t most_alive) const {
   std::vector<std::int64_t> change(order_.size() + 1, 0);
   const auto add = [&](const std::string& value, std::size_t from) {
     const auto use = last_use_.find(value);
     if (use == last_use_.end()) return;
-    ++change[from];
-    if (use->second < order_.size()) --change[use->second];
+    const std::int64_t weight = is_tensor(value) ? 1 : kNever;
+    change[from] += weight;
+    if (use->second < order_.size()) change[use->second] -= weight;
   };
   for (const auto& [value, at] : made_at_) {
     if (!shape_values_.contains(value)) add(value, at);
@@ -162,6 +182,7 @@ Segment Cutter::segment(std::size_t begin, std::size_t end) const {
   }
   // What later segments need goes through this one, made here or not.
   const auto lives_on = [&](const std::string& value) {
+    if (compared_.contains(value)) return true;
     const auto use = last_use_.find(value);
     return use != last_use_.end() && use->second >= end;
   };
@@ -188,9 +209,26 @@ Segment Cutter::segment(std::size_t begin, std::size_t end) const {
     if (made != made_at_.end() && made->second >= begin) s.made.push_back(output);
   }
   s.outputs.assign(outputs.begin(), outputs.end());
+  std::ranges::copy_if(outputs, std::back_inserter(s.handed), [&](const std::string& value) {
+    const auto use = last_use_.find(value);
+    return value != ranked_ && (use == last_use_.end() || use->second < end);
+  });
   s.shapes.assign(shapes.begin(), shapes.end());
   for (const std::size_t unit : s.units) s.tails.push_back(tail(s, unit));
+  require_tensors(s.operands);
+  require_tensors(s.outputs);
   return s;
+}
+
+void Cutter::require_tensors(const std::vector<std::string>& values) const {
+  for (const std::string& value : values) {
+    if (is_tensor(value)) continue;
+    const ModelGraph::Node& node = graph_.nodes()[graph_.maker_of(value).value()];
+    throw InputError(fmt::format(
+        "{}: {} ({}) gives {}, which is no tensor and is taken by another part of the model than it "
+        "is made in; units around sequences, maps and optional values cannot be measured one by one",
+        graph_.path().string(), node.name, node.op, value));
+  }
 }
 
 Tail Cutter::tail(const Segment& s, std::size_t unit) const {
@@ -214,6 +252,7 @@ Tail Cutter::tail(const Segment& s, std::size_t unit) const {
   for (const std::string& output : s.outputs) {
     if (made.contains(output)) t.outputs.push_back(output);
   }
+  require_tensors(t.operands);
   return t;
 }
 
@@ -230,7 +269,7 @@ void Cutter::collect_statics(GraphSegments& result) const {
   for (std::size_t i = nodes.size(); i-- > 0;) {
     const bool made_by_segment = std::ranges::any_of(
         nodes[i].outputs, [&](const std::string& output) { return made_at_.contains(output); });
-    if (made_by_segment) continue;
+    if (made_by_segment || !nodes[i].drawn.empty()) continue;
     const bool makes = std::ranges::any_of(
         nodes[i].outputs, [&](const std::string& o) { return wanted.contains(o) && !graph_.is_constant(o); });
     if (!makes) continue;
@@ -243,12 +282,16 @@ void Cutter::collect_statics(GraphSegments& result) const {
 }  // namespace
 
 GraphSegments cut_into_segments(const ModelGraph& graph, const std::vector<Unit>& units,
-                                const std::unordered_set<std::string>& changed) {
+                                const std::unordered_set<std::string>& changed,
+                                const std::vector<std::string>& compared) {
   if (units.empty()) {
-    throw InputError(
-        fmt::format("{} has no unit: no MatMul, Gemm or Conv with a constant weight", graph.path().string()));
+    std::string in_bodies;
+    for (const BodyUnits& bodies : units_of_bodies(graph, units))
+      in_bodies += "; " + to_text(bodies, "not measured");
+    throw InputError(fmt::format("{} has no unit: no MatMul, Gemm or Conv with a constant weight{}",
+                                 graph.path().string(), in_bodies));
   }
-  return Cutter(graph, units, changed).cut();
+  return Cutter(graph, units, changed, compared).cut();
 }
 
 }  // namespace qvl

@@ -26,7 +26,8 @@ struct Segment {
   std::vector<std::size_t> units;     // indices into the graph's units
   std::vector<std::string> inputs;    // alive before it: made by earlier segments, or by another model
   std::vector<std::string> operands;  // what the nodes take from outside, but for constants
-  std::vector<std::string> outputs;   // alive behind it; of the last segment: the graph's first output
+  std::vector<std::string> outputs;   // alive behind it; among them what is compared and made so far
+  std::vector<std::string> handed;    // those of the outputs that no later node takes, nor are ranked by
   std::vector<std::string> made;      // those of the outputs that its nodes make; the others pass
   std::vector<std::string> shapes;    // made here, taken by later segments, the same whatever is quantized
   std::vector<Tail> tails;            // one a unit, in the order of `units`
@@ -40,10 +41,12 @@ struct GraphSegments {
   std::vector<Segment> segments;  // at least one
 };
 
-// `changed`: inputs of the graph that hold what other quantized models gave. The graph is cut where the
-// fewest values are alive, so that each segment has one unit or more; what the first output does not depend
-// on is left out. Throws InputError when there is no unit.
+// `changed`: inputs of the graph that hold what other quantized models gave; `compared`: outputs that are
+// carried to the end, the one that is ranked by first. The graph is cut where the fewest other values are
+// alive, so that each segment has one unit or more; what neither a unit nor what is compared depends on is
+// left out. Throws InputError when there is no unit.
 [[nodiscard]] GraphSegments cut_into_segments(const ModelGraph& graph, const std::vector<Unit>& units,
-                                              const std::unordered_set<std::string>& changed);
+                                              const std::unordered_set<std::string>& changed,
+                                              const std::vector<std::string>& compared);
 
 }  // namespace qvl

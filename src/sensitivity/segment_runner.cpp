@@ -67,7 +67,8 @@ const Session& SegmentRunner::session(const std::string& key, const Work& work,
   slice.fuse_attention = fused_attention_;
   slice.block_attention = true;
   slice.fuse_rotary = true;
-  for (const NamedTensor& operand : operands) slice.inputs.push_back({operand.name, operand.tensor.dtype});
+  for (const NamedTensor& operand : operands)
+    slice.inputs.push_back({operand.name, operand.tensor.dtype, operand.tensor.shape.size()});
   for (const std::size_t unit : work.units) {
     const std::string name = weight_name(unit);
     slice.replacements.push_back({part_.units[unit].node, name, rounding_of(format_of(unit, assignment)),
@@ -80,6 +81,7 @@ const Session& SegmentRunner::session(const std::string& key, const Work& work,
 
 Values SegmentRunner::execute(const std::string& name, const Work& work, const Values& state,
                               const Values& statics, const Values& inside, const Assignment& assignment) {
+  if (work.outputs.empty()) return {};  // of units that nothing compared depends on
   std::vector<NamedTensor> inputs;
   for (const std::string& operand : work.operands) {
     const HeldTensor* value = find(inside, operand);
@@ -194,7 +196,7 @@ Values run_statics(const ModelPart& part, const Values& inputs, const CancelToke
   for (const auto& [name, value] : inputs) {
     if (!taken.contains(name)) continue;
     given.push_back({name, value.view});
-    slice.inputs.push_back({name, value.view.dtype});
+    slice.inputs.push_back({name, value.view.dtype, value.view.shape.size()});
   }
   const Session session = Session::from_bytes(part.graph.slice(slice), part.graph.path(), replay_options());
   result.merge(collect(slice.outputs, session.run(given, slice.outputs, cancel)));

@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <string_view>
 
 #include "qvl/version.h"
 #include "runtime/library.h"
+#include "sensitivity/graph_walk.h"
 #include "sensitivity/run_settings.h"
+#include "sensitivity/unmeasured.h"
 
 namespace qvl {
 namespace {
@@ -100,6 +103,7 @@ SensitivityReport make_skeleton(const Program& program, const std::vector<bool>&
                                                 : options.data.filename().string();
   report.samples = static_cast<std::int64_t>(program.samples.size());
   report.has_logits = program.has_logits;
+  report.output = program.parts.back()->output();
   report.criterion = options.criterion;
   std::string directions = options.direction_in ? "in" : "";
   if (options.direction_out) directions += directions.empty() ? "out" : ", out";
@@ -112,7 +116,16 @@ SensitivityReport make_skeleton(const Program& program, const std::vector<bool>&
                      {"attention", options.fused_attention ? "fused" : "as in the graph"},
                      {"qvl", QVL_VERSION},
                      {"onnxruntime", runtime_version()}};
+  if (program.parts.back()->graph.outputs().size() > 1) report.settings.emplace_back("output", report.output);
+  std::string branches;
+  for (const FixedBranch& fixed : program.fixed) {
+    branches += fmt::format("{}{} of the If that gives {}", branches.empty() ? "" : ", ",
+                            fixed.taken ? "then_branch" : "else_branch", fixed.output);
+  }
+  if (!branches.empty()) report.settings.emplace_back("taken in all samples", branches);
   for (const auto& part : program.parts) {
+    std::ranges::move(units_of_bodies(part->graph, part->units), std::back_inserter(report.unmeasured));
+    const std::vector<bool> seen = ancestors_of(part->graph, {part->output()}, true);
     for (std::size_t block = 0; block < part->cut.segments.size(); ++block) {
       for (const std::size_t local : part->cut.segments[block].units) {
         if (!selected[part->first_unit + local]) continue;
@@ -128,6 +141,8 @@ SensitivityReport make_skeleton(const Program& program, const std::vector<bool>&
                                 static_cast<std::int64_t>(block),
                                 std::move(place.layer),
                                 std::move(place.kind),
+                                !seen[unit.node],
+                                part->in_body.contains(unit.name),
                                 {}});
       }
     }

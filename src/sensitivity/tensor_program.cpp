@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/convert.h"
 #include "qvl/error.h"
+#include "sensitivity/draws.h"
+#include "sensitivity/fixed_branches.h"
 #include "sensitivity/program.h"
 #include "sensitivity/tensor_samples.h"
 
@@ -60,39 +63,88 @@ Values inputs_of(const ModelGraph& graph, const std::string& sample,
   return values;
 }
 
-// Rows of logits that count: those that the attention mask leaves, where it has one number a row; else all.
+std::vector<double> numbers_of(const TensorView& view) {
+  const std::size_t width = size_bytes(view.dtype);
+  std::vector<double> numbers(view.bytes.size() / width);
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const std::byte* const place = view.bytes.data() + i * width;
+    if (view.dtype == DType::f32) {
+      float number = 0;
+      std::memcpy(&number, place, width);
+      numbers[i] = number;
+    } else if (view.dtype == DType::f64) {
+      std::memcpy(&numbers[i], place, width);
+    } else {
+      numbers[i] = std::any_of(place, place + width, [](std::byte b) { return b != std::byte{0}; }) ? 1 : 0;
+    }
+  }
+  return numbers;
+}
+
+// Rows of logits that count: those that the attention mask leaves, where it has one number a row; else all. A
+// mask of floating point with numbers below 0, or with zeros only, is one that is added to scores: 0 leaves a
+// row, -10000 or less takes it out. Others leave what is not 0.
 AnswerRows rows_that_count(const Values& inputs) {
   AnswerRows answer{{}, {}, 0};
   const auto mask = inputs.find("attention_mask");
   if (mask == inputs.end()) return answer;
-  const TensorView& view = mask->second.view;
-  const std::size_t width = size_bytes(view.dtype);
-  const std::size_t count = view.bytes.size() / width;
-  answer.among = static_cast<std::int64_t>(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto bytes = view.bytes.subspan(i * width, width);
-    const bool any = std::ranges::any_of(bytes, [](std::byte b) { return b != std::byte{0}; });
-    if (any) answer.rows.push_back(static_cast<std::int64_t>(i));
+  const std::vector<double> numbers = numbers_of(mask->second.view);
+  answer.among = static_cast<std::int64_t>(numbers.size());
+  const auto [least, most] = std::ranges::minmax_element(numbers);
+  const bool added =
+      !numbers.empty() && is_floating(mask->second.view.dtype) && (*least < 0 || (*least == 0 && *most == 0));
+  // Biases that only weigh scores (-0.5) take no row out.
+  constexpr double kOut = -100;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (added ? numbers[i] > kOut : numbers[i] != 0) answer.rows.push_back(static_cast<std::int64_t>(i));
   }
   return answer;
+}
+
+// What is known of a model before it is cut: branches that all samples take, and the units without them.
+struct Branches {
+  std::vector<FixedBranch> fixed;
+  std::unordered_set<std::string> outside;
+};
+
+Branches branches_of(const std::filesystem::path& model, const TensorSamples& files) {
+  Branches branches;
+  const ModelGraph graph(model);
+  require_drawable(graph);
+  if (std::ranges::find(graph.nodes(), "If", &ModelGraph::Node::op) == graph.nodes().end()) return branches;
+  branches.fixed = branches_fixed_by(model, files.size(), [&](std::size_t i) {
+    Values inputs = inputs_of(graph, files.name(i), files.load(i));
+    inputs.merge(draw_once(graph, inputs, files.sha256(i)));
+    return inputs;
+  });
+  for (const Unit& unit : find_units(graph)) branches.outside.insert(unit.name);
+  return branches;
 }
 
 }  // namespace
 
 std::unique_ptr<Program> tensor_program(const std::filesystem::path& model, const std::filesystem::path& data,
-                                        std::size_t samples) {
+                                        std::size_t samples, const std::string& output) {
   const TensorSamples files(data, samples);
   auto program = std::make_unique<Program>();
   program->model_name = model.filename().string();
-  program->parts.push_back(
-      std::make_unique<ModelPart>(model.stem().string(), model, std::unordered_set<std::string>{}));
+  const Branches branches = branches_of(model, files);
+  program->fixed = branches.fixed;
+  program->parts.push_back(std::make_unique<ModelPart>(
+      model.stem().string(), model, std::unordered_set<std::string>{}, output, branches.fixed));
+  ModelPart& part = *program->parts.front();
+  for (const Unit& unit : part.units) {
+    if (!branches.fixed.empty() && !branches.outside.contains(unit.name)) part.in_body.insert(unit.name);
+  }
   program->items.resize(1);
-  program->has_logits = program->parts.front()->output() == "logits";
+  program->has_logits = program->parts.front()->compared.metric == "logits";
   for (std::size_t i = 0; i < files.size(); ++i) {
     Sample sample;
     sample.name = files.name(i);
     sample.sha256 = files.sha256(i);
-    PartItem item{inputs_of(program->parts.front()->graph, sample.name, files.load(i))};
+    const ModelGraph& graph = program->parts.front()->graph;
+    PartItem item{inputs_of(graph, sample.name, files.load(i))};
+    item.inputs.merge(draw_once(graph, item.inputs, sample.sha256));
     if (program->has_logits) sample.answer = rows_that_count(item.inputs);
     program->items.front().push_back(std::move(item));
     program->samples.push_back(std::move(sample));

@@ -81,7 +81,9 @@ void tell_apart(std::vector<Unit>& units) {
 }  // namespace
 
 std::vector<Unit> find_units(const ModelGraph& graph) {
-  const std::vector<bool> counts = ancestors_of(graph, graph.outputs().front().name, true);
+  std::unordered_set<std::string> outputs;
+  for (const ModelGraph::Port& output : graph.outputs()) outputs.insert(output.name);
+  const std::vector<bool> counts = ancestors_of(graph, outputs, true);
   const ShapeOf shape_of = computed_shapes(graph);
   std::vector<Unit> units;
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {

@@ -29,9 +29,9 @@ struct Unit {
 };
 
 // In the graph's order. Weights that nodes compute, rather than move, are computed once to learn their shape;
-// a weight without elements makes no unit. Nodes that the first output does not depend on, or only on the
-// shape of what they give, and those inside sub-graphs (If, Loop, Scan) and local functions, are no units.
-// Throws as Session does when such a weight cannot be computed.
+// a weight without elements makes no unit. Nodes that no output depends on, or only on the shape of what they
+// give, and those inside sub-graphs (If, Loop, Scan: ModelGraph::body_units), are no units. Throws as Session
+// does when such a weight cannot be computed.
 [[nodiscard]] std::vector<Unit> find_units(const ModelGraph& graph);
 
 // The weight of a unit in f32, as its node takes it: read from the file (by so many threads), or computed.

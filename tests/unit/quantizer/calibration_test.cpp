@@ -3,6 +3,7 @@
 
 #include "checkpoint/safetensors_writer.h"
 #include "quantizer/channel_stats.h"
+#include "qvl/error.h"
 #include "qvl/quantize.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"
@@ -110,6 +111,52 @@ TEST_F(Calibrated, GivesTheSameFilesForAnyNumberOfThreads) {
     (void)distance(format, algorithm, smooth, 3);
     EXPECT_EQ(one, test::read_file(last_ / "model.onnx_data")) << format << " " << algorithm;
   }
+}
+
+// A sample without rows adds nothing, wherever it stands among the others.
+TEST_F(Calibrated, SamplesWithoutRowsChangeNoFile) {
+  HandMadeModel open;
+  open.input("x", {test::kOpen, kDepth});
+  open.floats("w1", {kDepth, 48}, test::noise(kDepth * 48, 1, 0.2F));
+  open.node("MatMul", {"x", "w1"}, {"y"}, "/first");
+  open.output("y");
+  open.save(folder_.path() / "open.onnx");
+  const auto write = [&](const std::string& folder, const std::vector<int>& which) {
+    fs::create_directories(folder_.path() / folder);
+    for (std::size_t i = 0; i < which.size(); ++i) {
+      const Tensor none(DType::f32, {0, kDepth});
+      const TensorView x = which[i] < 0 ? none.view() : inputs_[static_cast<std::size_t>(which[i])].view();
+      const std::vector<NamedTensor> named{{"x", x}};
+      write_safetensors(folder_.path() / folder / ("s" + std::to_string(i) + ".safetensors"), named);
+    }
+  };
+  write("rows", {0, 1, 2});
+  write("with", {-1, 0, -1, 1, 2, -1});
+  write("none", {-1, -1});
+  const auto quantized = [&](const std::string& data, const std::string& format, const std::string& algorithm,
+                             double smooth) {
+    QuantizeOptions options;
+    options.model = folder_.path() / "open.onnx";
+    options.data = folder_.path() / data;
+    options.format = format;
+    options.algorithm = algorithm;
+    options.smooth = smooth;
+    options.force = true;
+    options.out = folder_.path() / "q";
+    (void)quantize_model(options);
+    return test::read_file(options.out / "open.onnx") + test::read_file(options.out / "open.onnx_data");
+  };
+  for (const auto& [format, algorithm, smooth] :
+       std::vector<std::tuple<std::string, std::string, double>>{{"int4:32", "least-squares", 0},
+                                                                 {"int4:32", "gptq", 0},
+                                                                 {"int8-static", "nearest", 0.5},
+                                                                 {"int8-static", "nearest", kSmoothAuto},
+                                                                 {"int8-dynamic", "nearest", kSmoothAuto}}) {
+    EXPECT_EQ(quantized("rows", format, algorithm, smooth), quantized("with", format, algorithm, smooth))
+        << format << " " << algorithm << " " << smooth;
+  }
+  EXPECT_THROW((void)quantized("none", "int8-static", "nearest", 0), InputError);
+  EXPECT_THROW((void)quantized("none", "int4:32", "gptq", 0), InputError);
 }
 
 // One number far above all others makes the range, and is among the rows that are tried.

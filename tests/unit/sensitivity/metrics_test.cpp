@@ -90,9 +90,16 @@ TEST(LocalSums, GiveErrors) {
   EXPECT_FALSE(none.text_relative_error);
 }
 
-TEST(LocalSums, WantTensorsOfOneShape) {
+TEST(LocalSums, OfDifferentShapesNothingIsAlike) {
+  const LocalSums sums = local_sums(floats_of({2}, {3, 4}).view(), floats_of({3}, {1, 2, 2}).view(), {});
+  EXPECT_EQ(sums.plain, 25);
+  EXPECT_EQ(sums.quantized, 9);
+  EXPECT_EQ(sums.difference, 34);
+  EXPECT_EQ(sums.product, 0);
+}
+
+TEST(LocalSums, WantTensorsOfOneType) {
   const Tensor a = floats_of({2, 3}, noise(6, 1));
-  EXPECT_THROW((void)local_sums(a.view(), floats_of({3, 2}, noise(6, 1)).view(), {}), InputError);
   EXPECT_THROW((void)local_sums(a.view(), Tensor(DType::i32, {2, 3}).view(), {}), InputError);
   EXPECT_THROW((void)output_sums(a.view(), floats_of({2, 4}, noise(8, 1)).view(), nullptr), InputError);
 }
@@ -255,6 +262,22 @@ TEST(AllFinite, FindsEveryOtherNumber) {
     }
   }
   EXPECT_TRUE(all_finite(Tensor(DType::f32, {0}).view()));
+}
+
+TEST(OutputSums, KeepOtherOutputsInTheStore) {
+  OutputSums sums{2, 4, 1, {0.5, 0.25}, {1, 0}, {{3, 6}, {0, -1}}};
+  const OutputSums read = OutputSums::of(sums.numbers());
+  EXPECT_EQ(read.numbers(), sums.numbers());
+  EXPECT_EQ(read.kl, sums.kl);
+  ASSERT_EQ(read.others.size(), 2U);
+  EXPECT_EQ(read.others[0].squared_error, 3);
+  const std::vector<std::string> names{"boxes", "kept"};
+  const OutputError error = output_error(std::vector{read}, names);
+  EXPECT_EQ(error.mse, 0.5);
+  ASSERT_EQ(error.others.size(), 2U);
+  EXPECT_EQ(error.others[0], (std::pair<std::string, std::optional<double>>{"boxes", 0.5}));
+  EXPECT_EQ(error.others[1], (std::pair<std::string, std::optional<double>>{"kept", std::nullopt}));
+  EXPECT_THROW((void)OutputSums::of(std::vector<double>{-3, 1, 2, 3}), InputError);
 }
 
 }  // namespace

@@ -245,7 +245,7 @@ TEST_F(SegmentTest, ShapesAreTakenAlong) {
   expect_same_as_whole(shaped, x_);
 }
 
-// A value that no unit changes, a second output, and a branch that nothing needs.
+// A value that no unit changes, a second output that is carried along, and a branch that nothing needs.
 TEST_F(SegmentTest, StaticValuesAreComputedOnceAndTheRestIsLeftOut) {
   HandMadeModel model;
   model.input("x", {kOpen, 8});
@@ -259,7 +259,9 @@ TEST_F(SegmentTest, StaticValuesAreComputedOnceAndTheRestIsLeftOut) {
   model.output("y");
   model.output("other");
   Pieces two = pieces(model);
-  EXPECT_EQ(two.part().units.size(), 2U);
+  EXPECT_EQ(two.part().units.size(), 3U);
+  EXPECT_EQ(two.cut().segments.back().outputs, (Names{"other", "y"}));
+  EXPECT_EQ(two.cut().segments.back().handed, Names{"other"});
   EXPECT_EQ(two.cut().static_nodes, std::vector<std::size_t>{0});
   EXPECT_EQ(two.cut().statics, (Names{"static", "x"}));
   for (const Segment& segment : two.cut().segments) {

@@ -241,12 +241,26 @@ TEST_F(UnitTest, OthersAreNone) {
   model.node("Sum",
              {"unit", "first", "both", "constant", "by chance", "wide", "other op", "other domain", "chosen"},
              {"y"});
-  model.node("MatMul", {"y", "w"}, {"second output"});  // not what is compared
+  model.node("MatMul", {"y", "w"}, {"for nothing"});
   model.output("y");
-  model.output("second output");
   const std::vector<Unit> units = find_units(load(model));
   ASSERT_EQ(units.size(), 1U);
   EXPECT_EQ(units[0].name, "the only one");
+}
+
+TEST_F(UnitTest, ThoseOfAnyOutputCount) {
+  HandMadeModel model;
+  model.input("x", {2, 2});
+  model.floats("w", {2, 2}, {1, 2, 3, 4});
+  model.floats("v", {2, 2}, {1, 2, 3, 5});
+  model.node("MatMul", {"x", "w"}, {"a"}, "first");
+  model.node("MatMul", {"x", "v"}, {"b"}, "second");
+  test::set(model.node("ArgMax", {"b"}, {"labels"}), "axis", 1);
+  model.output("a");
+  model.output("labels", Proto::INT64);
+  const std::vector<Unit> units = find_units(load(model));
+  ASSERT_EQ(units.size(), 2U);
+  EXPECT_EQ(units[1].name, "second");
 }
 
 TEST_F(UnitTest, ThoseInsideFunctionsHaveTheNamesOfTheCalls) {
