@@ -1,14 +1,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <iostream>
 #include <memory>
 
-#include "checkpoint/safetensors.h"
 #include "checkpoint/safetensors_writer.h"
+#include "checkpoint/tensor_file.h"
+#include "checkpoint/tensor_output.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
-#include "core/output_file.h"
 #include "runtime/session.h"
 
 namespace qvl::cli {
@@ -24,29 +25,28 @@ struct Arguments {
 
 void run(const Arguments& arguments) {
   const CancelToken& cancel = cancel_on_signal();
-  (void)output_place(arguments.outputs);
-  for (const auto& input : {arguments.model, arguments.inputs}) {
-    std::error_code error;
-    if (std::filesystem::equivalent(input, arguments.outputs, error) && !error) {
-      throw UsageError(fmt::format("--outputs {} is an input itself", arguments.outputs.string()));
-    }
+  require_result_place(arguments.outputs, "--outputs", std::array{arguments.model, arguments.inputs});
+  if (arguments.outputs.extension() == ".npz") {
+    throw UsageError(
+        fmt::format("--outputs {}: safetensors is what is written; a name that ends in .safetensors is "
+                    "expected",
+                    arguments.outputs.string()));
   }
-  const SafetensorsFile file(arguments.inputs);
+  const auto given = read_tensor_file(arguments.inputs);
   SessionOptions options;
   options.provider = *provider_from_name(arguments.provider);
   options.threads = arguments.threads;
   const Session session(arguments.model, options);
   std::vector<NamedTensor> inputs;
-  for (const TensorEntry& entry : file.entries()) inputs.push_back({entry.name, file.tensor(entry)});
-  for (const NamedTensor& given : inputs) {
-    const auto takes = [&](const TensorInfo& input) { return input.name == given.name; };
-    if (std::ranges::none_of(session.inputs(), takes)) {
-      throw InputError(fmt::format("{} has a tensor {}, which is no input of the model",
-                                   arguments.inputs.string(), given.name));
+  for (const auto& [name, tensor] : given) {
+    inputs.push_back({name, tensor.view()});
+    if (std::ranges::find(session.inputs(), name, &TensorInfo::name) == session.inputs().end()) {
+      throw InputError(
+          fmt::format("{} has a tensor {}, which is no input of the model", arguments.inputs.string(), name));
     }
   }
   for (const TensorInfo& wanted : session.inputs()) {
-    if (file.find(wanted.name) == nullptr) {
+    if (std::ranges::find(inputs, wanted.name, &NamedTensor::name) == inputs.end()) {
       throw InputError(fmt::format("{} has no tensor {}; the model's input {} is expected",
                                    arguments.inputs.string(), wanted.name, to_string(wanted)));
     }
@@ -55,7 +55,7 @@ void run(const Arguments& arguments) {
   std::vector<NamedTensor> outputs;
   for (std::size_t i = 0; i < results.size(); ++i)
     outputs.push_back({session.outputs()[i].name, results[i].view()});
-  write_safetensors(arguments.outputs, outputs);
+  write_safetensors(arguments.outputs, outputs, result_metadata());
   for (const NamedTensor& output : outputs) {
     std::cout << fmt::format("{} {} {}\n", output.name, name(output.tensor.dtype),
                              to_string(output.tensor.shape));
@@ -68,9 +68,12 @@ void add_infer(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("infer", "Run any ONNX file on named tensors");
   command->add_option("MODEL", arguments->model, "ONNX file")->required();
-  command->add_option("--inputs", arguments->inputs, "safetensors file with a tensor for every input")
+  command->add_option("--inputs", arguments->inputs, "safetensors or .npz file with a tensor for every input")
       ->required();
-  command->add_option("--outputs", arguments->outputs, "safetensors file to write")->required();
+  command
+      ->add_option("--outputs", arguments->outputs,
+                   "safetensors file to write; only a former result is replaced")
+      ->required();
   command->add_option("--provider", arguments->provider, "Where to run")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -7,10 +8,10 @@
 #include "checkpoint/model_config.h"
 #include "checkpoint/preprocessor_config.h"
 #include "checkpoint/safetensors_writer.h"
+#include "checkpoint/tensor_output.h"
 #include "cli/command.h"
 #include "cli/input_arguments.h"
 #include "cli/interrupt.h"
-#include "core/output_file.h"
 #include "image/decode.h"
 #include "image/resize.h"
 #include "image/smart_resize.h"
@@ -59,7 +60,7 @@ void run(const Arguments& arguments) {
   if (arguments.min_pixels != 0) config.min_pixels = arguments.min_pixels;
   if (arguments.max_pixels != 0) config.max_pixels = arguments.max_pixels;
   check_usage(arguments, config);
-  (void)output_place(arguments.out);
+  require_result_place(arguments.out, "--out", std::array{arguments.picture});
   const RgbImage picture = read_image(arguments.picture, {.alpha = arguments.input.options().alpha});
   require_usable_shape(picture.size(), arguments.picture.string());
   const PixelSize size = target_size(arguments, config, picture.size());
@@ -76,7 +77,7 @@ void run(const Arguments& arguments) {
       {"pixel_values", pixels.view()},
       {"image_grid_thw", {DType::i64, {1, 3}, std::as_bytes(std::span(grid))}}};
   cancel.throw_if_cancelled();
-  write_safetensors(arguments.out, tensors);
+  write_safetensors(arguments.out, tensors, result_metadata());
   const nlohmann::ordered_json json{{"oriented", {picture.height(), picture.width()}},
                                     {"resized", {size.height, size.width}},
                                     {"grid_thw", grid}};

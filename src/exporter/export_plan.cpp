@@ -96,6 +96,9 @@ std::optional<std::size_t> ExportPlan::twin_of(const OnnxModel& model) const {
 
 Manifest ExportPlan::manifest() const {
   Manifest manifest{source_.name, source_.fingerprint, stem_, {}};
+  manifest.files.emplace();
+  for (const ExportSource::SmallFile& file : source_.files)
+    manifest.files->push_back({file.name, file.size_bytes, std::string(kSha256Digits, '0')});
   for (const PlannedArtifact& planned : artifacts_) {
     ManifestArtifact a;
     a.artifact = planned.artifact;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "core/disk_space.h"
 #include "core/json_text.h"
 #include "core/output_file.h"
+#include "core/output_folder.h"
 #include "core/sha256.h"
 #include "exporter/artifact_names.h"
 #include "exporter/weight_stream.h"
@@ -77,7 +79,7 @@ ExportResult ExportRun::run() {
   Manifest manifest = plan_.manifest();
   require_room(plan_.estimate(manifest), options_.force_memory);
   for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) write_artifact(i, staging.path(), manifest);
-  copy_configs(staging.path());
+  copy_configs(staging.path(), manifest);
   publish(staging, manifest);
   return result_of(manifest);
 }
@@ -87,14 +89,16 @@ void ExportRun::run_quantized(const std::string& plan, const WriteArtifact& writ
   Manifest manifest = plan_.manifest();
   manifest.plan = plan;
   for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) write(i, staging.path(), manifest);
-  copy_configs(staging.path());
+  copy_configs(staging.path(), manifest);
   publish(staging, manifest);
 }
 
 // Without --force nothing that is there is replaced by something else, and nothing of another checkpoint is
 // mixed in.
 void ExportRun::refuse_existing() const {
-  if (options_.force || options_.out.empty()) return;
+  if (options_.out.empty()) return;
+  require_output_folder(options_.out, FolderKind::model, options_.force);
+  if (options_.force) return;
   for (const PlannedArtifact& plan : plan_.artifacts()) {
     for (const std::string& file : {plan.file, data_file_name(plan.file)})
       refuse(fs::exists(options_.out / file), file);
@@ -117,6 +121,22 @@ void ExportRun::refuse_existing() const {
                                  read_text_file(there) != read_text_file(options_.checkpoint / file.name)),
            file.name);
   }
+  for (const std::string& file : strangers()) {
+    throw InputError(fmt::format("{} is there, and the checkpoint has no such file; --force removes it",
+                                 (options_.out / file).string()));
+  }
+}
+
+// A chat template or a config that this checkpoint does not have would be read as one of its own.
+std::vector<std::string> ExportRun::strangers() const {
+  const auto& copied = plan_.source().files;
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const std::string_view name : copied_files()) {
+    if (std::ranges::find(copied, name, &ExportSource::SmallFile::name) != copied.end()) continue;
+    if (fs::is_regular_file(options_.out / name, error)) names.emplace_back(name);
+  }
+  return names;
 }
 
 void ExportRun::refuse(bool condition, const std::string& file) const {
@@ -171,9 +191,13 @@ void ExportRun::write_artifact(std::size_t index, const fs::path& folder, Manife
   entry.file_sha256 = sha256_of_file(place);
 }
 
-void ExportRun::copy_configs(const fs::path& folder) const {
-  for (const ExportSource::SmallFile& file : plan_.source().files)
+void ExportRun::copy_configs(const fs::path& folder, Manifest& manifest) const {
+  std::vector<std::string> names;
+  for (const ExportSource::SmallFile& file : plan_.source().files) {
+    names.push_back(file.name);
     write_file(folder / file.name, read_text_file(options_.checkpoint / file.name));
+  }
+  manifest.files = describe_files(folder, names);
 }
 
 // Data before the graph that needs it, the manifest last: whoever sees a manifest sees what it lists.
@@ -190,8 +214,9 @@ void ExportRun::publish(StagingFolder& staging, const Manifest& manifest) {
   for (const PlannedArtifact& plan : plan_.artifacts()) names.push_back(plan.file);
   names.emplace_back(kManifestName);
   staging.publish(names);
-  if (quantized) return;
   std::error_code ignored;
+  for (const std::string& file : strangers()) fs::remove(options_.out / file, ignored);
+  if (quantized) return;
   for (const std::string& file : existing.dropped_files(manifest)) fs::remove(options_.out / file, ignored);
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "checkpoint/checkpoint.h"
 #include "core/staging_folder.h"
@@ -35,6 +36,7 @@ class ExportRun {
 
  private:
   void refuse_existing() const;
+  [[nodiscard]] std::vector<std::string> strangers() const;
   void refuse(bool condition, const std::string& file) const;
   void write_artifact(std::size_t index, const std::filesystem::path& folder, Manifest& manifest);
   // Writes the data file of an artifact, and those with the same bytes that become files of their own and
@@ -42,7 +44,7 @@ class ExportRun {
   void write_data(std::size_t index, const std::filesystem::path& folder, Manifest& manifest);
   // A data file with the bytes of one that is there already.
   void write_twin(std::size_t index, const std::filesystem::path& folder, Manifest& manifest);
-  void copy_configs(const std::filesystem::path& folder) const;
+  void copy_configs(const std::filesystem::path& folder, Manifest& manifest) const;
   void publish(StagingFolder& staging, const Manifest& manifest);
   void begin(const std::string& stage, std::uint64_t bytes) const;
   void advance(std::uint64_t bytes);

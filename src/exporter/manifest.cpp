@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/json_text.h"
+#include "core/sha256.h"
 #include "exporter/artifact_names.h"
 #include "qvl/error.h"
 #include "qvl/version.h"
@@ -86,6 +87,11 @@ OrderedJson manifest_json(const Manifest& manifest) {
                    {"fingerprint", manifest.fingerprint},
                    {"stem", manifest.stem}};
   if (!manifest.plan.empty()) json["plan"] = OrderedJson::parse(manifest.plan);
+  if (manifest.files) {
+    json["files"] = OrderedJson::array();
+    for (const ManifestFile& f : *manifest.files)
+      json["files"].push_back({{"file", f.name}, {"bytes", f.bytes}, {"sha256", f.sha256}});
+  }
   json["artifacts"] = OrderedJson::array();
   for (const ManifestArtifact& a : manifest.artifacts) json["artifacts"].push_back(artifact_json(a));
   return json;
@@ -113,6 +119,17 @@ Manifest with_longest_statistics(Manifest manifest) {
 }
 
 }  // namespace
+
+std::vector<ManifestFile> describe_files(const std::filesystem::path& folder,
+                                         std::span<const std::string> names) {
+  std::vector<ManifestFile> files;
+  for (const std::string& name : names) {
+    const std::filesystem::path place = folder / name;
+    const std::string sha256 = sha256_of_file(place);  // says what is wrong where it cannot be read
+    files.push_back({name, std::filesystem::file_size(place), sha256});
+  }
+  return files;
+}
 
 std::string tensor_json_text(const TensorReport& tensor) {
   return tensor_json(tensor).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);

@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,24 +40,37 @@ struct ManifestArtifact {
   std::vector<TensorReport> tensors;
 };
 
+// A file that was copied from the checkpoint: a config, the tokenizer, a chat template.
+struct ManifestFile {
+  std::string name;
+  std::uint64_t bytes = 0;
+  std::string sha256;
+};
+
 struct Manifest {
   std::string checkpoint;   // the folder's name
   std::string fingerprint;  // checkpoint_fingerprint
   std::string stem;
   std::vector<ManifestArtifact> artifacts;
   std::string plan = {};  // of a quantized folder: JSON text (quant/quant_plan.h)
+  // Nothing in manifests of older versions, which do not list them.
+  std::optional<std::vector<ManifestFile>> files = std::nullopt;
 };
 
 // All of manifest.json of a folder with these artifacts only.
 [[nodiscard]] std::string manifest_text(const Manifest& manifest);
+// The entries of files in a folder. Throws InputError where one cannot be read.
+[[nodiscard]] std::vector<ManifestFile> describe_files(const std::filesystem::path& folder,
+                                                       std::span<const std::string> names);
 // One of its tensors, as JSON.
 [[nodiscard]] std::string tensor_json_text(const TensorReport& tensor);
 
 // All of manifest.json, or of such a text; `source` names it in messages. What comes back is well-formed:
-// known artifacts, each once; plain names of .onnx and .onnx_data files; known dtypes and transforms; shapes
-// whose elements can be counted; sizes of pictures of 1 to 100000 pixels, 0 for an artifact without pictures.
-// Whether it is true of the files, nobody has looked. Throws InputError that names the place for anything
-// else, a manifest of another format, one of another set than "reference", and a file of more than 256 MiB.
+// known artifacts, each once; plain names of .onnx and .onnx_data files, and of copied_files() each once;
+// known dtypes and transforms; shapes whose elements can be counted; sizes of pictures of 1 to 100000 pixels,
+// 0 for an artifact without pictures. Whether it is true of the files, nobody has looked. Throws InputError
+// that names the place for anything else, a manifest of another format, one of another set than "reference",
+// and a file of more than 256 MiB.
 [[nodiscard]] Manifest read_manifest(const std::filesystem::path& folder);
 [[nodiscard]] Manifest parse_manifest(std::string_view json, std::string_view source);
 

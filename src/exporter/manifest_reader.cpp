@@ -7,6 +7,7 @@
 
 #include "core/json_text.h"
 #include "exporter/artifact_names.h"
+#include "exporter/export_source.h"
 #include "exporter/manifest.h"
 #include "qvl/error.h"
 #include "qwen25vl/manifest_format.h"
@@ -119,6 +120,12 @@ class Reader {
       manifest.plan = top.at("plan").dump(-1, ' ', true, Json::error_handler_t::replace);
     }
     if (!is_valid_stem(manifest.stem)) top.fail("stem", "the first part of file names", top.at("stem"));
+    if (top.has("files")) {
+      manifest.files.emplace();
+      top.each("files", [&](const Json& entry, const std::string& where) {
+        manifest.files->push_back(copied(Fields(entry, where, source_), *manifest.files));
+      });
+    }
     (void)top.at("artifacts");
     top.each("artifacts", [&](const Json& entry, const std::string& where) {
       const Fields fields(entry, where, source_);
@@ -160,6 +167,15 @@ class Reader {
       a.tensors.push_back(tensor(Fields(entry, where, source_)));
     });
     return a;
+  }
+
+  // One that an export copies, and each once.
+  [[nodiscard]] static ManifestFile copied(const Fields& fields, const std::vector<ManifestFile>& before) {
+    ManifestFile file{fields.text("file"), fields.count("bytes"), fields.text("sha256")};
+    if (std::ranges::find(copied_files(), file.name) == copied_files().end() ||
+        std::ranges::find(before, file.name, &ManifestFile::name) != before.end())
+      fields.fail("file", "a file that an export copies (config.json, …), each once", fields.at("file"));
+    return file;
   }
 
   [[nodiscard]] static Artifact kind(const Fields& fields) {

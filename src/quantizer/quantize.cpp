@@ -10,6 +10,7 @@
 #include "core/json_text.h"
 #include "core/mapped_file.h"
 #include "core/output_file.h"
+#include "core/output_folder.h"
 #include "core/sha256.h"
 #include "core/staging_folder.h"
 #include "exporter/artifact_names.h"
@@ -40,7 +41,7 @@ struct Source {
       : file(std::move(name)), graph(folder / file), units(find_units(graph)) {}
 };
 
-void require_free_place(const QuantizeOptions& options, std::span<const std::string> files) {
+void require_free_place(const QuantizeOptions& options, FolderKind own, std::span<const std::string> files) {
   if (options.out.empty()) throw UsageError("--out is missing: the folder to write");
   const fs::path from =
       fs::is_directory(options.model) ? options.model : fs::absolute(options.model).parent_path();
@@ -48,6 +49,7 @@ void require_free_place(const QuantizeOptions& options, std::span<const std::str
   if (fs::equivalent(options.out, from, error))
     throw UsageError(
         fmt::format("{} is where the model lies; another folder is expected", options.out.string()));
+  require_output_folder(options.out, own, options.force);
   if (options.force) return;
   for (const std::string& file : files) {
     if (fs::exists(options.out / file))
@@ -317,7 +319,7 @@ QuantizeResult Quantization::folder() {
   for (const auto& source : sources_) names.push_back(data_file_name(source->file));
   for (const auto& source : sources_) names.push_back(source->file);
   names.emplace_back(kManifestName);
-  require_free_place(options_, std::span(names).subspan(configs));
+  require_free_place(options_, FolderKind::model, std::span(names).subspan(configs));
   require_right_model(options_.model, known);
   prepare();
   StagingFolder staging(options_.out);
@@ -332,6 +334,7 @@ QuantizeResult Quantization::folder() {
   manifest.plan = plan.to_json();
   for (const std::string& file : std::span(names).first(configs))
     write_file(staging.path() / file, read_text_file(options_.model / file));
+  manifest.files = describe_files(staging.path(), std::span(names).first(configs));
   write_file(staging.path() / kManifestName, manifest_text(manifest));
   const QuantizeResult done = result(staging.path());
   const auto alone = staging.lock();
@@ -346,7 +349,7 @@ QuantizeResult Quantization::file() {
   choose_plan();
   const std::string record = name + ".quantization.json";
   std::vector<std::string> names{data_file_name(name), name, record};
-  require_free_place(options_, names);
+  require_free_place(options_, FolderKind::quantized, names);
   require_right_model({}, {});
   prepare();
   Source& source = *sources_.front();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/output_folder.h"
 #include "qvl/sensitivity.h"
 #include "sensitivity/baselines.h"
 #include "sensitivity/estimate.h"
@@ -56,6 +57,7 @@ const SensitivityOptions& Measurement::checked(const SensitivityOptions& options
   if (!options.direction_in && !options.direction_out)
     throw UsageError("no direction; in, out or both are expected");
   if (options.report.empty()) throw UsageError("no folder for the report is given");
+  require_report_folder(options.report);
   return options;
 }
 
@@ -173,8 +175,14 @@ SensitivityRun merge_sensitivity(const std::vector<fs::path>& shards, const fs::
       throw InputError(fmt::format("{} has no {}; the report folder of a shard is expected", shard.string(),
                                    store_of(shard).filename().string()));
   }
+  require_report_folder(report);
+  for (const fs::path& shard : shards) {
+    std::error_code error;
+    if (fs::equivalent(shard, report, error) && !error)
+      throw UsageError(fmt::format("{} is one of the shards; another folder is expected", report.string()));
+  }
   const MeasuredModel model = MeasurementStore::model_of(store_of(shards.front()));
-  fs::create_directories(report);
+  make_output_folder(report);
   MeasurementStore store(store_of(report), model.sha256, model.name);
   SensitivityRun result;
   std::optional<RunSettings> settings;

@@ -16,6 +16,11 @@ namespace qvl {
 // One file with its style, script and data inside; it needs no network.
 [[nodiscard]] std::string report_html(const SensitivityReport& report);
 
+// To be asked before long work. Throws InputError for a folder that holds a checkpoint, a model folder or
+// other things that reports do not go beside, for files of somebody else at the reports' places, and as
+// require_output_folder.
+void require_report_folder(const std::filesystem::path& folder);
+
 // Writes all four; each appears whole or not at all. Throws as core/output_file.h.
 void write_reports(const SensitivityReport& report, const std::filesystem::path& folder);
 

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/json_text.h"
+#include "core/output_folder.h"
 #include "sensitivity/baselines.h"
 #include "sensitivity/model_hash.h"
 #include "sensitivity/open_program.h"
@@ -58,7 +59,7 @@ RunContext::RunContext(SensitivityOptions given) : options(std::move(given)) {
   selected = select_units(*program, options.units);
   if (options.criterion == Criterion::kl && !program->has_logits) options.criterion = Criterion::mse;
   make_settings();
-  fs::create_directories(options.report);
+  make_output_folder(options.report);
   store = std::make_unique<MeasurementStore>(store_of(options.report), skeleton.model_sha256, skeleton.model);
   experiment = std::make_unique<Experiment>(*program, *store, formats, selected, keys, options);
 }

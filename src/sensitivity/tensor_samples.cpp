@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <system_error>
 
-#include "checkpoint/npz.h"
-#include "checkpoint/safetensors.h"
+#include "checkpoint/tensor_file.h"
 #include "core/sha256.h"
 #include "qvl/error.h"
 
@@ -22,28 +21,6 @@ bool is_sample(const fs::directory_entry& entry) {
   const fs::path name = entry.path().filename();
   return !name.string().starts_with('.') && entry.is_regular_file(ignored) &&
          (name.extension() == ".safetensors" || name.extension() == ".npz");
-}
-
-std::vector<std::pair<std::string, Tensor>> load_safetensors(const fs::path& path) {
-  const SafetensorsFile file(path);
-  std::vector<std::pair<std::string, Tensor>> tensors;
-  tensors.reserve(file.entries().size());
-  for (const TensorEntry& entry : file.entries()) {
-    Tensor tensor(entry.dtype, entry.shape);
-    file.read(entry, 0, tensor.bytes());
-    tensors.emplace_back(entry.name, std::move(tensor));
-  }
-  return tensors;
-}
-
-std::vector<std::pair<std::string, Tensor>> load_npz(const fs::path& path) {
-  const NpzFile file(path);
-  std::vector<std::pair<std::string, Tensor>> tensors;
-  tensors.reserve(file.entries().size());
-  for (std::size_t i = 0; i < file.entries().size(); ++i) {
-    tensors.emplace_back(file.entries()[i].name, file.read(i));
-  }
-  return tensors;
 }
 
 }  // namespace
@@ -74,7 +51,7 @@ std::string TensorSamples::sha256(std::size_t index) const { return sha256_of_fi
 
 std::vector<std::pair<std::string, Tensor>> TensorSamples::load(std::size_t index) const {
   const fs::path& path = files_.at(index);
-  auto tensors = path.extension() == ".npz" ? load_npz(path) : load_safetensors(path);
+  auto tensors = read_tensor_file(path);
   if (tensors.empty()) throw InputError(fmt::format("{} holds no tensor", path.string()));
   std::ranges::sort(tensors, {}, [](const auto& pair) -> const std::string& { return pair.first; });
   return tensors;

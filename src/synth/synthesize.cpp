@@ -10,6 +10,7 @@
 #include "core/disk_space.h"
 #include "core/json_text.h"
 #include "core/output_file.h"
+#include "core/output_folder.h"
 #include "core/parallel.h"
 #include "core/staging_folder.h"
 #include "qvl/error.h"
@@ -120,6 +121,7 @@ class Synthesis {
   }
 
   void refuse_existing() const {
+    require_output_folder(options_.out, FolderKind::checkpoint, options_.force);
     std::error_code error;
     for (const std::string& name : existing()) {
       const fs::path there = options_.out / name;

@@ -374,6 +374,21 @@ TEST(Export, ReplacesNobodysFilesWithoutForce) {
   }
 }
 
+// What is left of another checkpoint would be read as this one's.
+TEST(Export, LeavesNoConfigOfAnotherCheckpoint) {
+  const test::TemporaryFolder folder;
+  export_checkpoint(options_for(folder.path()));
+  test::write_file(folder.path() / "special_tokens_map.json", "{}");
+  ExportOptions again = options_for(folder.path());
+  again.only = {Artifact::vision};
+  again.stem = "other";
+  EXPECT_THROW(export_checkpoint(again), InputError);
+  EXPECT_TRUE(fs::exists(folder.path() / "special_tokens_map.json"));
+  again.force = true;
+  export_checkpoint(again);
+  EXPECT_FALSE(fs::exists(folder.path() / "special_tokens_map.json"));
+}
+
 TEST(Export, TensorThatOverflowsF16IsSaturatedAndReported) {
   const test::TemporaryFolder folder;
   ExportOptions options = options_for(folder.path() / "out");

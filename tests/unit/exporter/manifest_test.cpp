@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/json_text.h"
+#include "core/sha256.h"
 #include "support/test_data.h"
 
 namespace qvl {
@@ -36,6 +37,11 @@ TEST(Manifest, ReadsAllThatIsWritten) {
   EXPECT_EQ(text.data_file, "tiny_sharded_text_fp16.onnx_data");
   EXPECT_EQ(text.data_sha256.size(), 64U);
   EXPECT_EQ(text.inputs.at(1).name, "attention_mask");
+  ASSERT_TRUE(manifest.files);
+  const fs::path config = test::data("checkpoints/tiny-sharded") / "config.json";
+  EXPECT_EQ(manifest.files->front().name, "config.json");
+  EXPECT_EQ(manifest.files->front().bytes, fs::file_size(config));
+  EXPECT_EQ(manifest.files->front().sha256, sha256_of_file(config));
   const test::TemporaryFolder none;
   // Written again it is the same text: nothing was lost or changed.
   EXPECT_EQ(ExistingManifest(none.path()).merged_into(manifest), good_text());
@@ -61,6 +67,11 @@ TEST(Manifest, RefusesWhatDoesNotBelongThere) {
                                          {"/stem", "../x"},
                                          {"/checkpoint", 1},
                                          {"/fingerprint", nullptr},
+                                         {"/files/0/file", "../config.json"},
+                                         {"/files/0/file", "notes.txt"},
+                                         {"/files/0/file", "tokenizer.json"},
+                                         {"/files/0/bytes", "1"},
+                                         {"/files/0/sha256", nullptr},
                                          {"/artifacts", nullptr},
                                          {"/artifacts", 3},
                                          {"/artifacts/0", 3},

@@ -238,7 +238,7 @@ TEST(Synthesize, RefusesWrongOptions) {
   options.dtype = DType::i32;
   EXPECT_NE(refusal<UsageError>(options).find("I32"), std::string::npos);
   test::write_file(folder.path() / "file", "");
-  EXPECT_NE(refusal<InputError>(tiny(folder.path() / "file")).find("not a folder"), std::string::npos);
+  EXPECT_NE(refusal<InputError>(tiny(folder.path() / "file")).find("cannot be a folder"), std::string::npos);
   EXPECT_FALSE(fs::exists(folder.path() / "x"));
 }
 

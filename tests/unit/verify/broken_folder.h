@@ -83,6 +83,11 @@ class Broken : public testing::Test {
         artifact["bytes"][file] = std::filesystem::file_size(folder_ / file);
       }
     }
+    for (Json& file : manifest["files"]) {
+      const std::string name = file["file"];
+      file["sha256"] = sha256_of_file(folder_ / name);
+      file["bytes"] = std::filesystem::file_size(folder_ / name);
+    }
     write("manifest.json", manifest.dump());
   }
 

@@ -216,17 +216,18 @@ TEST_F(Broken, CutMissingAndSwappedFiles) {
 TEST_F(Broken, Configs) {
   const std::string tokenizer = read("tokenizer.json");
   write("tokenizer.json", tokenizer + " ");
-  expect_failed({"configs"}, "not the checkpoint's: tokenizer.json");
+  expect_failed({"files", "configs", "checksums"}, "tokenizer.json has ");
+  EXPECT_EQ(detail_of(verify_folder(options()), "configs"), "not the checkpoint's: tokenizer.json");
   write("tokenizer.json", "{");
   const Certificate certificate = verify_folder(options());
-  EXPECT_EQ(failed(certificate), Names{"configs"});
+  EXPECT_EQ(failed(certificate), (Names{"files", "configs", "checksums"}));
   EXPECT_EQ(detail_of(certificate, "graph.text"), "the configs cannot be read");
   write("tokenizer.json", tokenizer);
   // Another model's config: the graphs are not those that it makes.
   std::string config = read("config.json");
   config.replace(config.find("\"rms_norm_eps\": 1e-06"), 21, "\"rms_norm_eps\": 1e-05");
   write("config.json", config);
-  expect_failed({"configs", "graph.text", "graph.text_with_image"}, "config.json");
+  expect_failed({"configs", "checksums", "graph.text", "graph.text_with_image"}, "config.json");
 }
 
 // What export copied and somebody deleted or replaced is missed, although qvl itself could do without it.
@@ -249,7 +250,63 @@ TEST_F(Broken, CopiedFilesThatAreGone) {
   }
   test::write_file(checkpoint.path() / "notes.json", "{}");  // export does not copy it
   write("notes.json", "[]");
+  EXPECT_NE(configs().find("equal the checkpoint's"), std::string::npos);
+}
+
+// Without the checkpoint, and with values that every reader takes.
+TEST_F(Broken, ConfigsThatWereEdited) {
+  VerifyOptions o = options();
+  o.checkpoint.clear();
   EXPECT_EQ(failed(verify_folder(o)), Names{});
+  struct Edit {
+    std::string file;
+    std::string from;
+    std::string to;
+  };
+  for (const Edit& edit : std::vector<Edit>{{"preprocessor_config.json", "0.48145466", "0.5"},
+                                            {"generation_config.json", "761,", "760,"},
+                                            {"tokenizer.json", "}", "} "},
+                                            {"config.json", "{", "{ "}}) {
+    const std::string good = read(edit.file);
+    std::string text = good;
+    ASSERT_NE(text.find(edit.from), std::string::npos) << edit.file;
+    write(edit.file, text.replace(text.find(edit.from), edit.from.size(), edit.to));
+    const Certificate certificate = verify_folder(o);
+    EXPECT_EQ(detail_of(certificate, "checksums"), "not as exported (SHA-256): " + edit.file);
+    const bool same_size = edit.from.size() == edit.to.size();
+    EXPECT_EQ(failed(certificate), same_size ? (Names{"checksums"}) : (Names{"files", "checksums"}));
+    fs::remove(folder_ / edit.file);
+    EXPECT_NE(detail_of(verify_folder(o), "files").find(edit.file + " is missing"), std::string::npos);
+    write(edit.file, good);
+  }
+  EXPECT_EQ(failed(verify_folder(o)), Names{});
+}
+
+TEST_F(Broken, FilesThatWereNotExported) {
+  VerifyOptions o = options();
+  write("notes.txt", "mine");
+  EXPECT_EQ(failed(verify_folder(o)), Names{});
+  EXPECT_NE(detail_of(verify_folder(o), "files").find("; beside them, not of the export: notes.txt"),
+            std::string::npos);
+  write("chat_template.jinja", "{{ messages }}");  // it would change what every chat becomes
+  EXPECT_EQ(failed(verify_folder(o)), Names{"files"});
+  EXPECT_EQ(detail_of(verify_folder(o), "files"),
+            "chat_template.jinja was not exported: the manifest does not list it, and it would be read");
+}
+
+TEST_F(Broken, OlderManifestsListNoConfigs) {
+  Json manifest = read_json_file(folder_ / "manifest.json");
+  manifest.erase("files");
+  write("manifest.json", manifest.dump());
+  VerifyOptions o = options();
+  o.checkpoint.clear();
+  const Certificate certificate = verify_folder(o);
+  EXPECT_EQ(failed(certificate), Names{});
+  const auto check = std::ranges::find(certificate.checks, "checksums.configs", &Check::name);
+  ASSERT_NE(check, certificate.checks.end());
+  EXPECT_EQ(check->status, CheckStatus::skipped);
+  for (const std::string file : {"config.json", "generation_config.json", "tokenizer.json"})
+    EXPECT_NE(check->detail.find(file), std::string::npos) << check->detail;
 }
 
 // A folder can change while it is looked at.
