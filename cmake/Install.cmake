@@ -25,7 +25,15 @@ target_compile_features(qvl_shared INTERFACE cxx_std_20)
 target_include_directories(qvl_shared INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                                 $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
+# `cmake --build … --target qvl` makes the program alone: what is missing is made now, by a link or two.
+install(CODE "
+  if(NOT EXISTS \"$<TARGET_FILE:qvl_shared>\")
+    execute_process(COMMAND \"${CMAKE_COMMAND}\" --build \"${PROJECT_BINARY_DIR}\" --target all_installed
+                    COMMAND_ERROR_IS_FATAL ANY)
+  endif()")
+add_custom_target(all_installed DEPENDS qvl_shared)
 if(TARGET qvl)
+  add_dependencies(all_installed qvl)
   install(TARGETS qvl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 install(TARGETS qvl_shared EXPORT qvlTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -16,7 +16,7 @@ namespace qvl {
 
 struct EvaluateProgress {
   std::string folder;
-  std::string stage;      // "pictures", then "questions"
+  std::string stage;      // "pictures", then "questions", with what else they take
   std::int64_t done = 0;  // of the stage
   std::int64_t total = 0;
 };

@@ -188,6 +188,7 @@ void add_bench_tokenizer(CLI::App& bench) {
     TokenizerBenchOptions& options = arguments->options;
     options.tokenizer_json = tokenizer_of(arguments->source);
     options.runs = arguments->common.start();
+    exit_on_signal();
     options.limits_seconds = arguments->common.limits_seconds;
     report_tokenizer(options, bench_tokenizer(options), arguments->common.format());
   });
@@ -214,6 +215,7 @@ void add_bench_image(CLI::App& bench) {
     ImageBenchOptions& options = arguments->options;
     options.size = parse_image_size(arguments->image_size);
     options.runs = arguments->common.start();
+    exit_on_signal();  // a large picture takes seconds to decode
     options.limits_seconds = arguments->common.limits_seconds;
     report_image(options, bench_image(options), arguments->common.format());
   });

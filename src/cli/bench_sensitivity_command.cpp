@@ -71,8 +71,9 @@ void add_bench_sensitivity(CLI::App& bench) {
       "  qvl bench sensitivity models/3b --data chats.jsonl --formats int8,int4:32 --method exact --every "
       "20");
   command->callback([arguments] {
-    arguments->run.apply();
     SensitivityOptions& options = arguments->bench.run;
+    require_given({{"MODEL", !options.model.empty()}, {"--data", !options.data.empty()}});
+    arguments->run.apply();
     if (options.report.empty()) options.report = ".";
     options.cancel = &cancel_on_signal();
     SensitivityBar bar(ProgressBar::on_terminal());

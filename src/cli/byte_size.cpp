@@ -2,31 +2,57 @@
 
 #include <fmt/format.h>
 
-#include <exception>
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <string_view>
 #include <utility>
-#include <vector>
 
 #include "qvl/error.h"
 
 namespace qvl::cli {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, double>, 10> kUnits{{{"", 1},
+                                                                      {"b", 1},
+                                                                      {"kb", 1e3},
+                                                                      {"mb", 1e6},
+                                                                      {"gb", 1e9},
+                                                                      {"tb", 1e12},
+                                                                      {"kib", 0x1p10},
+                                                                      {"mib", 0x1p20},
+                                                                      {"gib", 0x1p30},
+                                                                      {"tib", 0x1p40}}};
+
+}  // namespace
 
 std::uint64_t parse_byte_size(const std::string& text, const std::string& option) {
-  std::size_t used = 0;
   double number = 0;
-  try {
-    number = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  std::string unit(end, text.data() + text.size());
+  unit.erase(0, std::min(unit.find_first_not_of(' '), unit.size()));
+  std::ranges::transform(unit, unit.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto known = std::ranges::find(kUnits, unit, &std::pair<std::string_view, double>::first);
+  if (error == std::errc() && known != kUnits.end() && number > 0) {
+    const double bytes = std::floor(number * known->second);
+    if (bytes >= 1 && bytes < 0x1p60) return static_cast<std::uint64_t>(bytes);
   }
-  const std::string unit = text.substr(used);
-  const std::vector<std::pair<std::string, double>> units{
-      {"", 1},     {"B", 1},        {"kB", 1e3},        {"MB", 1e6},
-      {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
-  for (const auto& [name, factor] : units) {
-    if (used > 0 && unit == name && number > 0 && number * factor < 1e18)
-      return static_cast<std::uint64_t>(number * factor);
-  }
-  throw UsageError(fmt::format("{} {}: a size such as 4GiB or 500MB is expected", option, text));
+  throw UsageError(
+      fmt::format("{} {}: a size such as 4GiB or 500MB is expected (kB, MB, GB, TB: powers of 1000; KiB, "
+                  "MiB, GiB, TiB: of 1024)",
+                  option, text));
+}
+
+std::uint64_t parse_memory_size(const std::string& text, const std::string& option) {
+  const std::uint64_t bytes = parse_byte_size(text, option);
+  const bool has_unit = std::ranges::any_of(text, [](unsigned char c) { return std::isalpha(c) != 0; });
+  if (has_unit || bytes >= std::uint64_t{1} << 20U) return bytes;
+  throw UsageError(fmt::format("{} {} is {} bytes; a size with its unit is expected ({}GiB, {}MB)", option,
+                               text, bytes, text, text));
 }
 
 }  // namespace qvl::cli

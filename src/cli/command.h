@@ -4,6 +4,9 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "qvl/error.h"
 
@@ -14,6 +17,10 @@ class ChecksFailed : public Error {
  public:
   using Error::Error;
 };
+
+// Throws UsageError that names those of the arguments (name, whether it is given) that are not: for arguments
+// that are needed for a part of what a command does.
+void require_given(const std::vector<std::pair<std::string, bool>>& arguments);
 
 void add_bench(CLI::App& app);
 // A subcommand of bench.

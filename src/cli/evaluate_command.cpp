@@ -10,6 +10,7 @@
 #include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/sensitivity_progress.h"
 #include "qvl/evaluate.h"
 
 namespace qvl::cli {
@@ -38,18 +39,30 @@ class ProgressLine {
   void show(const EvaluateProgress& progress) {
     const auto now = std::chrono::steady_clock::now();
     const bool ends = progress.done == progress.total;
+    if (progress.done == 0) start_ = now;
     const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::seconds(30);
     if (!ends && now - drawn_ < pause) return;
     drawn_ = now;
-    const std::string line =
-        fmt::format("{}: {} of {} {}", progress.folder, progress.done, progress.total, progress.stage);
+    const std::string line = fmt::format("{}: {} of {} {}{}", progress.folder, progress.done, progress.total,
+                                         progress.stage, ends ? "" : time_left(progress, now));
     std::cerr << (terminal_ ? "\r\x1b[K" : "") << line << (terminal_ && !ends ? "" : "\n") << std::flush;
     open_ = terminal_ && !ends;
   }
 
  private:
+  using Time = std::chrono::steady_clock::time_point;
+
+  [[nodiscard]] std::string time_left(const EvaluateProgress& progress, Time now) const {
+    if (progress.done == 0) return "";
+    const double each =
+        std::chrono::duration<double>(now - start_).count() / static_cast<double>(progress.done);
+    return fmt::format(", {} left",
+                       duration_text(each * static_cast<double>(progress.total - progress.done)));
+  }
+
   bool terminal_;
-  std::chrono::steady_clock::time_point drawn_;
+  Time start_;  // of the stage
+  Time drawn_;
   bool open_ = false;
 };
 

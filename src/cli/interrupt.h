@@ -9,4 +9,8 @@ namespace qvl::cli {
 // 130.
 const CancelToken& cancel_on_signal();
 
+// From now on SIGINT, SIGTERM and SIGHUP end the process at once with exit code 130: for work that leaves
+// nothing behind, parts of which last long.
+void exit_on_signal();
+
 }  // namespace qvl::cli

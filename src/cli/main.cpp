@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <system_error>
 
 #include "cli/command.h"
+#include "cli/usage_message.h"
 #include "qvl/error.h"
 #include "qvl/version.h"
 
@@ -22,9 +24,31 @@ enum ExitCode {
   kInterrupted = 130
 };
 
-int fail(ExitCode code, const char* what) {
+int fail(ExitCode code, const std::string& what) {
   std::cerr << "qvl: " << what << "\n";
   return code;
+}
+
+// Of a path that is too long, a loop of links, or may not be looked at.
+int fail(const std::filesystem::filesystem_error& error) {
+  const std::error_code& code = error.code();
+  const bool is_machine = code == std::errc::no_space_on_device || code == std::errc::io_error ||
+                          code == std::errc::not_enough_memory || code == std::errc::too_many_files_open ||
+                          code == std::errc::too_many_files_open_in_system;
+  const bool writes = code == std::errc::no_space_on_device || code == std::errc::read_only_file_system;
+  std::string what = fmt::format("cannot {} {}", writes ? "write" : "use", error.path1().string());
+  if (!error.path2().empty()) what += " and " + error.path2().string();
+  return fail(is_machine ? kMachineCannot : kBadInput, fmt::format("{}: {}", what, code.message()));
+}
+
+// What is left of these are threads that cannot be made.
+int fail(const std::system_error& error) {
+  if (error.code() != std::errc::resource_unavailable_try_again) return fail(kMachineCannot, error.what());
+  return fail(
+      kMachineCannot,
+      fmt::format("no more threads can be had ({}); --threads 1 needs the fewest, `ulimit -u` tells how many "
+                  "this user may have",
+                  error.code().message()));
 }
 
 int run(int argc, char** argv) {
@@ -52,10 +76,13 @@ int run(int argc, char** argv) {
   qvl::cli::add_evaluate(app);
   qvl::cli::add_plan(app);
   qvl::cli::add_bench(app);
+  qvl::cli::add_common_checks(app);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // for help or the version
+    (void)app.exit(asked, std::cout, std::cerr);
   } catch (const CLI::ParseError& error) {
-    if (app.exit(error, std::cout, std::cerr) != 0) return kWrongUsage;
+    return fail(kWrongUsage, qvl::cli::usage_message(app, error));
   }
   std::cout.flush();
   if (!std::cout) throw qvl::MachineError("cannot write to stdout");
@@ -79,7 +106,9 @@ int main(int argc, char** argv) {
   } catch (const qvl::Interrupted& error) {
     return fail(kInterrupted, error.what());
   } catch (const std::filesystem::filesystem_error& error) {
-    return fail(kBadInput, error.what());  // a path that is too long, or may not be read
+    return fail(error);
+  } catch (const std::system_error& error) {
+    return fail(error);
   } catch (const std::bad_alloc&) {
     return fail(kMachineCannot, "not enough memory");
   } catch (const std::exception& error) {

@@ -56,7 +56,11 @@ void ProgressBar::advance(std::uint64_t bytes) {
   draw(false);
 }
 
-void ProgressBar::end() { draw(true); }
+// What a stage skipped, since it was there already, is done as well.
+void ProgressBar::end() {
+  done_bytes_ = std::max(done_bytes_, total_bytes_);
+  draw(true);
+}
 
 std::string ProgressBar::figures() const {
   const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();

@@ -55,9 +55,11 @@ void take_measured(QuantizeOptions& options) {
 
 void run(Arguments& arguments) {
   QuantizeOptions& options = arguments.options;
+  const bool has_format = !options.plan.empty() || !options.format.empty() || !options.embedding.empty();
+  require_given({{"--plan or --format", has_format}, {"--out", !options.out.empty()}});
   take_measured(options);
   options.smooth = parse_smooth(arguments.smooth);
-  options.memory_bytes = arguments.memory.empty() ? 0 : parse_byte_size(arguments.memory, "--memory");
+  options.memory_bytes = arguments.memory.empty() ? 0 : parse_memory_size(arguments.memory, "--memory");
   options.input = arguments.input.options();
   options.cancel = &cancel_on_signal();
   ProgressBar bar(ProgressBar::on_terminal());

@@ -78,7 +78,7 @@ void SensitivityArguments::apply() {
   options_.criterion = parse_criterion(criterion_);
   options_.direction_in = direction_ != "out";
   options_.direction_out = direction_ != "in";
-  options_.memory_bytes = memory_.empty() ? 0 : parse_byte_size(memory_, "--memory");
+  options_.memory_bytes = memory_.empty() ? 0 : parse_memory_size(memory_, "--memory");
 }
 
 }  // namespace qvl::cli

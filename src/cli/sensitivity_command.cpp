@@ -150,8 +150,8 @@ void add_sensitivity(CLI::App& app) {
   command->callback([arguments, command] {
     if (!command->get_subcommands().empty()) return;
     const SensitivityOptions& given = arguments->options;
-    if (given.model.empty() || given.data.empty() || given.report.empty())
-      throw UsageError("qvl sensitivity needs MODEL, --data and --out (see qvl sensitivity --help)");
+    require_given(
+        {{"MODEL", !given.model.empty()}, {"--data", !given.data.empty()}, {"--out", !given.report.empty()}});
     measure(*arguments);
   });
 }

@@ -27,8 +27,11 @@ class SensitivityBar {
   Clock::time_point start_;  // of the stage
   Clock::time_point drawn_;
   bool open_ = false;
+  bool ended_ = false;  // all units of the stage are done, which was shown
 };
 
+// "12 s", "7 min 30 s", "2 h 05 min"
+[[nodiscard]] std::string duration_text(double seconds);
 // "37 of 415 units, 1.2 s a unit, 7 min 30 s left"
 [[nodiscard]] std::string progress_figures(const SensitivityProgress& progress, double seconds);
 

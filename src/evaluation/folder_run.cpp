@@ -90,12 +90,20 @@ FolderAnswer FolderRun::answer(TextDecoder& decoder, std::size_t question) const
   return result;
 }
 
+const char* FolderRun::stage_of(const Hooks& hooks) const {
+  for (std::size_t q = 0; q < set_.questions.size(); ++q) {
+    if (hooks.wants_answer(q))
+      return options_.answers ? "questions" : "questions, unanswered ones answered first";
+  }
+  return "questions";
+}
+
 void FolderRun::ask(const std::string& artifact, const std::vector<std::size_t>& questions,
                     const Hooks& hooks) {
   if (questions.empty()) return;
   TextDecoder decoder(folder_.artifact(artifact), session_options(artifact));
   for (const std::size_t q : questions) {
-    report("questions", asked_, set_.questions.size());
+    report(stage_of(hooks), asked_, set_.questions.size());
     if (hooks.wants_answer(q)) answers_[q] = answer(decoder, q);
     const ForcedTokens forced = hooks.forced(q, answers_[q]);
     std::vector<std::int64_t> ids = tokens_[q].prompt;
@@ -122,7 +130,7 @@ std::vector<std::optional<FolderAnswer>> FolderRun::run(const Hooks& hooks) {
     with_picture.insert(with_picture.end(), without.begin(), without.end());
     ask("text_with_image", with_picture, hooks);
   }
-  report("questions", asked_, set_.questions.size());
+  report(stage_of(hooks), asked_, set_.questions.size());
   return std::move(answers_);
 }
 

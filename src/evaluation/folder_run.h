@@ -60,6 +60,9 @@ class FolderRun {
 
   void encode_pictures();
   void ask(const std::string& artifact, const std::vector<std::size_t>& questions, const Hooks& hooks);
+  // What is said of the questions: where the data lacks answers that the others are compared at, the
+  // reference's come first, and take their time.
+  [[nodiscard]] const char* stage_of(const Hooks& hooks) const;
   [[nodiscard]] std::vector<Tensor> features_of(std::size_t question) const;
   [[nodiscard]] FolderAnswer answer(TextDecoder& decoder, std::size_t question) const;
   [[nodiscard]] bool is_right(std::size_t question, const GreedyAnswer& greedy) const;

@@ -4,6 +4,10 @@
 #include <onnxruntime_c_api.h>
 
 #include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "qvl/error.h"
@@ -15,8 +19,25 @@ namespace {
 // An object of ONNX Runtime exists only when the library is open, so this cannot fail where it is used.
 const OrtApi& api() { return RuntimeLibrary::get().api(); }
 
+// The errno that ONNX Runtime writes into a message.
+std::optional<int> system_error_in(std::string_view message) {
+  constexpr std::string_view kSign = "SystemError : ";
+  const std::size_t at = message.find(kSign);
+  if (at == std::string_view::npos) return std::nullopt;
+  int number = 0;
+  const char* const digits = message.data() + at + kSign.size();
+  const auto [end, error] = std::from_chars(digits, message.data() + message.size(), number);
+  return error == std::errc() ? std::optional(number) : std::nullopt;
+}
+
+bool lacks_threads(std::string_view message) {
+  return message.find("pthread_create failed") != std::string_view::npos;
+}
+
 bool is_fault_of_machine(OrtErrorCode code, std::string_view message) {
-  if (code == ORT_EP_FAIL || code == ORT_ENGINE_ERROR) return true;
+  if (code == ORT_EP_FAIL || code == ORT_ENGINE_ERROR || lacks_threads(message)) return true;
+  const auto system = system_error_in(message);
+  if (system && (*system == ENOMEM || *system == EMFILE || *system == ENFILE || *system == EIO)) return true;
   constexpr std::array<std::string_view, 8> kSigns{"Failed to allocate memory",
                                                    "bad_alloc",
                                                    "out of memory",
@@ -32,6 +53,15 @@ bool is_fault_of_machine(OrtErrorCode code, std::string_view message) {
 }
 
 }  // namespace
+
+std::string in_words(const std::string& message) {
+  if (lacks_threads(message))
+    return "no more threads can be had; --threads 1 needs the fewest, `ulimit -u` tells how many this user "
+           "may have";
+  const auto error = system_error_in(message);
+  if (!error) return message;
+  return fmt::format("a file that it needs cannot be read: {}", std::strerror(*error));
+}
 
 void OrtRelease::operator()(OrtCUDAProviderOptionsV2* object) const noexcept {
   api().ReleaseCUDAProviderOptions(object);
@@ -61,8 +91,8 @@ void check(OrtStatus* status, const std::string& doing) {
   if (status == nullptr) return;
   const OrtErrorCode code = api().GetErrorCode(status);
   const std::string message = message_of(status);
-  if (is_fault_of_machine(code, message)) throw MachineError(fmt::format("{}: {}", doing, message));
-  throw InputError(fmt::format("{}: {}", doing, message));
+  if (is_fault_of_machine(code, message)) throw MachineError(fmt::format("{}: {}", doing, in_words(message)));
+  throw InputError(fmt::format("{}: {}", doing, in_words(message)));
 }
 
 }  // namespace qvl

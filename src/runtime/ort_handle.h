@@ -39,6 +39,9 @@ using OrtHandle = std::unique_ptr<T, OrtRelease>;
 // The message of a status, empty for success. Takes ownership.
 [[nodiscard]] std::string message_of(OrtStatus* status);
 
+// A message of ONNX Runtime with its numbers of system errors, and its trouble with threads, in words.
+[[nodiscard]] std::string in_words(const std::string& message);
+
 // Does nothing for success. Otherwise throws MachineError when the machine is to blame (no memory, the GPU),
 // else InputError, with "DOING: what ONNX Runtime says". Takes ownership of the status.
 void check(OrtStatus* status, const std::string& doing);

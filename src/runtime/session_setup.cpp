@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 #include <onnxruntime_c_api.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <memory>
 #include <system_error>
 #include <thread>
@@ -84,6 +87,9 @@ void check_model_file(const fs::path& model) {
   if (!fs::exists(status)) throw InputError(fmt::format("the model {} does not exist", model.string()));
   if (!fs::is_regular_file(status)) {
     throw InputError(fmt::format("the model {} is not a regular file", model.string()));
+  }
+  if (::access(model.c_str(), R_OK) != 0) {
+    throw InputError(fmt::format("cannot open the model {}: {}", model.string(), std::strerror(errno)));
   }
   if (fs::file_size(model, error) == 0)
     throw InputError(fmt::format("the model {} is empty", model.string()));

@@ -44,6 +44,11 @@ void Experiment::report(double units) {
   if (options_.on_progress) options_.on_progress(progress_);
 }
 
+// What was found on the way to be known already was not counted.
+void Experiment::report_end() {
+  if (progress_.units - progress_.units_done > 1e-6) report(progress_.units - progress_.units_done);
+}
+
 Assignment Experiment::assignment_of(const Candidate& candidate) const {
   Assignment assignment(program_.unit_count());
   if (candidate.out) {
@@ -106,6 +111,7 @@ void Experiment::measure(const Want& want, const std::string& stage) {
     measure_whole(group, want);
     measure_group(group, want);
   }
+  report_end();
 }
 
 // As many formats at once as candidates' states may take.

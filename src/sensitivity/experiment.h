@@ -149,6 +149,7 @@ class Experiment {
   void finish(const Stage& stage, const Group& group, const std::vector<const NamedAssignment*>& leaving,
               const Flight& base);
   void report(double units);
+  void report_end();
 
   Program& program_;
   MeasurementStore& store_;

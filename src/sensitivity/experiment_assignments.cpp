@@ -58,6 +58,7 @@ std::vector<OutputError> Experiment::measure_assignments(std::span<const NamedAs
       if (!reference_ || reference_->samples != group) prepare(group, {});
       measure_group(group, assignments);
     }
+    report_end();
   }
   std::vector<OutputError> errors;
   for (const NamedAssignment& named : assignments) {

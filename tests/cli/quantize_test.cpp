@@ -77,7 +77,7 @@ TEST_F(QuantizeTest, TheResultIsAModelFolderForEveryCommand) {
 }
 
 TEST_F(QuantizeTest, RefusesWithTheExitCodesOfOtherCommands) {
-  refuse({model()}, 2, "name a plan, or a format");
+  refuse({model()}, 2, "--plan or --format is missing");
   refuse({model(), "--format", "int3:32"}, 2, "no format \"int3:32\"");
   refuse({model(), "--format", "int8", "--units", "nobody"}, 2, "no unit is called nobody");
   refuse({model(), "--format", "int8", "--algorithm", "magic"}, 2, "no weight algorithm \"magic\"");

@@ -6,6 +6,7 @@
 #include "error_message.h"
 #include "qvl/error.h"
 #include "runtime/library.h"
+#include "runtime/ort_handle.h"
 #include "runtime/session.h"
 #include "support/test_data.h"
 
@@ -207,6 +208,17 @@ TEST(SessionErrors, CudaWithoutAProviderOrADriverIsAMachineError) {
   } else {
     load();
   }
+}
+
+// Numbers of the system say nothing to people.
+TEST(SessionError, NumbersOfTheSystemAreInWords) {
+  EXPECT_EQ(in_words("open file m.onnx_data fail, errcode = 2"), "open file m.onnx_data fail, errcode = 2");
+  EXPECT_EQ(in_words("Exception: /src/initializer.cc:51 Initializer(const TensorProto&) SystemError : 13"),
+            "a file that it needs cannot be read: Permission denied");
+  EXPECT_EQ(in_words("SystemError : many"), "SystemError : many");
+  EXPECT_NE(in_words("a.cc:1 pthread_create failed, error code: 11")
+                .find("no more threads can be had; --threads 1"),
+            std::string::npos);
 }
 
 }  // namespace
