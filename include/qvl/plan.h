@@ -87,4 +87,13 @@ struct PlanResult {
 // for a budget that nothing meets (saying the nearest that can be met), Interrupted when cancelled.
 [[nodiscard]] QVL_API PlanResult make_plan(const PlanOptions& options);
 
+// The plans that were made from the last run in a report folder, by rising bytes. Throws InputError for a
+// folder that holds no run.
+[[nodiscard]] QVL_API std::vector<PlanMark> plan_marks(const std::filesystem::path& report);
+
+// Takes plans out of the report (not what was measured of them) and writes it again; gives those that are
+// left. Throws UsageError for a name that there is not, InputError as above.
+QVL_API std::vector<PlanMark> remove_plan_marks(const std::filesystem::path& report,
+                                                const std::vector<std::string>& names);
+
 }  // namespace qvl

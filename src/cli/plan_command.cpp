@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/bench_table.h"
 #include "cli/byte_size.h"
 #include "cli/command.h"
 #include "cli/input_arguments.h"
@@ -21,6 +22,8 @@ namespace {
 struct Arguments {
   PlanOptions options;
   InputArguments input;
+  std::vector<std::string> removed;
+  bool list = false;
   std::vector<std::string> budgets;
   std::vector<std::string> formats;
   std::string memory;
@@ -135,12 +138,43 @@ void warn_of_nothing(const PlanBudget& budget) {
                                      : "all units fit the budget as they are");
 }
 
+void print_marks(const std::vector<PlanMark>& marks, bool json) {
+  if (json) {
+    nlohmann::ordered_json out = nlohmann::ordered_json::array();
+    for (const PlanMark& mark : marks) {
+      out.push_back({{"name", mark.name},
+                     {"bytes", mark.point.bytes},
+                     {"bits", mark.point.bits},
+                     {"predicted", mark.point.error},
+                     {"measured", number_or_null(mark.measured)}});
+    }
+    std::cout << out.dump(1) << "\n";
+    return;
+  }
+  BenchTable table({"plan", "bytes", "bits", "predicted", "measured"});
+  for (const PlanMark& mark : marks) {
+    table.add({mark.name, fmt::format("{}", mark.point.bytes), fmt::format("{:.3f}", mark.point.bits),
+               fmt::format("{:.4g}", mark.point.error),
+               mark.measured ? fmt::format("{:.4g}", *mark.measured) : "-"});
+  }
+  std::cout << table.text();
+}
+
 void plan(Arguments& arguments) {
   PlanOptions& options = arguments.options;
+  if (arguments.list || !arguments.removed.empty()) {
+    if (!arguments.budgets.empty() || !options.out.empty())
+      throw UsageError("--list and --remove make no plan; leave --budget and --out out");
+    print_marks(arguments.removed.empty() ? plan_marks(options.report)
+                                          : remove_plan_marks(options.report, arguments.removed),
+                arguments.json);
+    return;
+  }
+  require_given({{"--budget", !arguments.budgets.empty()}, {"--out", !options.out.empty()}});
   options.budget = parse_budgets(arguments.budgets);
   options.formats = arguments.formats;
   options.measure = !arguments.no_measure;
-  if (!arguments.memory.empty()) options.memory_bytes = parse_byte_size(arguments.memory, "--memory");
+  if (!arguments.memory.empty()) options.memory_bytes = parse_memory_size(arguments.memory, "--memory");
   options.input = arguments.input.options();
   options.cancel = &cancel_on_signal();
   SensitivityBar bar(ProgressBar::on_terminal());
@@ -162,12 +196,19 @@ void add_plan(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("plan", "Choose a format for every unit that was measured, and measure the choice");
   command->add_option("REPORT_FOLDER", options.report, "What `qvl sensitivity --out` wrote")->required();
+  command->add_option("--budget", arguments->budgets,
+                      "bytes=SIZE (900MB, 1.5GiB; a plain number is bytes), bits=NUMBER (a weight, on "
+                      "average) or kl=NATS (measured); "
+                      "besides, latency=MILLISECONDS (of the units' kernels)");
+  command->add_option("--out", options.out,
+                      "plan.json to write; a plan that is there is replaced, no other file");
+  command->add_flag("--list", arguments->list, "Make no plan: list those that the report has, by size");
   command
-      ->add_option("--budget", arguments->budgets,
-                   "bytes=SIZE (900MB, 1.5GiB), bits=NUMBER (a weight, on average) or kl=NATS (measured); "
-                   "besides, latency=MILLISECONDS (of the units' kernels)")
-      ->required();
-  command->add_option("--out", options.out, "plan.json to write")->required();
+      ->add_option("--remove", arguments->removed,
+                   "Take the plan of this name out of the report; repeat it for several")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
   command->add_option("--formats", arguments->formats, "Only these of the measured formats, with commas")
       ->delimiter(',');
   command->add_option("--output", options.output, "The output by which the run was measured (it is kept)");
@@ -180,7 +221,8 @@ void add_plan(CLI::App& app) {
                    "Most rounds of repair; 0: the first plan is measured and kept")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command->add_flag("--no-measure", arguments->no_measure, "Believe the sum of the units' errors");
+  command->add_flag("--no-measure", arguments->no_measure,
+                    "Believe the sum of the units' errors; what was measured before is kept");
   command
       ->add_option("--latency-rows", options.latency_rows, "Rows of activations for which kernels are timed")
       ->check(CLI::PositiveNumber)
@@ -198,7 +240,9 @@ void add_plan(CLI::App& app) {
       "docs/plan.md explains plan.json, which may be written by hand, too.\n\n"
       "Example:\n"
       "  qvl plan report --budget bits=5 --out plan.json\n"
-      "  qvl plan report --budget bytes=1.5GiB --budget latency=40 --out plan.json");
+      "  qvl plan report --budget bytes=1.5GiB --budget latency=40 --out plan.json\n"
+      "  qvl plan report --list\n"
+      "  qvl plan report --remove bits=5");
   command->callback([arguments] { plan(*arguments); });
 }
 

@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 #include "core/output_file.h"
 #include "planner/plan_document.h"
 #include "planner/plan_loop.h"
+#include "planner/plan_marks.h"
 #include "planner/plan_problem.h"
 #include "planner/plan_request.h"
 #include "planner/unit_errors.h"
@@ -28,11 +30,7 @@ struct FinishedRun {
 
 // What the folder's store says; it is closed again.
 FinishedRun finished_run(const PlanOptions& options) {
-  const fs::path place = store_of(options.report);
-  if (!fs::exists(place)) {
-    throw InputError(fmt::format("{} has no {}; the report folder of a run of qvl sensitivity is expected",
-                                 options.report.string(), place.filename().string()));
-  }
+  const fs::path place = store_in(options.report);
   const MeasuredModel model = MeasurementStore::model_of(place);
   const MeasurementStore store(place, model.sha256, model.name);
   FinishedRun run{settings_in(store, options.report), {}};
@@ -65,6 +63,7 @@ class Planning {
   void add_front();
   [[nodiscard]] std::vector<OutputError> measure(std::span<const PlanChoices> plans,
                                                  const std::string& stage);
+  void recall(PlanLoop::Result& planned);
   void describe(const PlanLoop::Result& planned);
 
   const PlanOptions& options_;
@@ -166,6 +165,17 @@ std::vector<OutputError> Planning::measure(std::span<const PlanChoices> plans, c
   return context_.experiment->measure_assignments(assignments, stage);
 }
 
+// What was measured of this plan before.
+void Planning::recall(PlanLoop::Result& planned) {
+  const NamedAssignment assignment{
+      problem_->key(planned.choices, *context_.program, context_.settings.calibration),
+      problem_->assignment(planned.choices, context_.program->unit_count())};
+  if (!context_.experiment->has(assignment)) return;
+  planned.measured = context_.experiment->measure_assignments(std::array{assignment}, "").front();
+  planned.rounds.back().change = "first plan, measured before";
+  planned.rounds.back().measured = PlanLoop::error_of(*planned.measured);
+}
+
 // The curve is of all formats that were measured, whatever this plan may use.
 void Planning::add_front() {
   const PlanProblem all(groups_, context_.formats, errors_of(context_.formats), nullptr);
@@ -240,10 +250,11 @@ PlanResult Planning::run() {
   if (!is_baseline)
     std::ranges::move(plan_by_weights(*problem_, formats_, report_, limits), std::back_inserter(others));
   PlanLoop loop(problem_->knapsack(), units, limits, std::move(measured));
-  const PlanLoop::Result planned =
+  PlanLoop::Result planned =
       loop.run(is_baseline ? 0 : options_.rounds, others, [&](const KnapsackSolution& nearest) {
         return describe_infeasible(options_.budget, *problem_, nearest);
       });
+  if (!options_.measure) recall(planned);
   describe(planned);
   add_front();
   if (!is_baseline) {
@@ -264,7 +275,7 @@ PlanResult Planning::run() {
 PlanResult make_plan(const PlanOptions& options) {
   check_budget(options.budget);
   if (options.rounds < 0) throw UsageError(fmt::format("{} rounds; 0 and more are expected", options.rounds));
-  if (!options.out.empty()) (void)output_place(options.out);
+  if (!options.out.empty()) require_plan_place(options.out);
   return Planning(options).run();
 }
 

@@ -40,6 +40,25 @@ PlanFront parse_front(const std::string& text) {
   }
 }
 
+bool is_same(const PlanPoint& a, const PlanPoint& b) { return a.bytes == b.bytes && a.error == b.error; }
+
+// What was measured stays: a plan that was only predicted takes the place of one that was not measured
+// either.
+void put(std::vector<PlanMark>& marks, PlanMark mark) {
+  const auto find = [&] { return std::ranges::find(marks, mark.name, &PlanMark::name); };
+  auto same = find();
+  if (same != marks.end() && same->measured && !mark.measured) {
+    if (is_same(same->point, mark.point)) return;
+    mark.name += " not measured";
+    same = find();
+  }
+  if (same != marks.end()) {
+    *same = std::move(mark);
+  } else {
+    marks.push_back(std::move(mark));
+  }
+}
+
 }  // namespace
 
 std::optional<PlanFront> stored_front(const RunSettings& settings, const MeasurementStore& store) {
@@ -52,15 +71,14 @@ void store_front(const RunSettings& settings, MeasurementStore& store, const Pla
   PlanFront all = front;
   if (const auto before = stored_front(settings, store)) {
     all.marks = before->marks;
-    for (const PlanMark& mark : front.marks) {
-      const auto same = std::ranges::find(all.marks, mark.name, &PlanMark::name);
-      if (same != all.marks.end()) {
-        *same = mark;
-      } else {
-        all.marks.push_back(mark);
-      }
-    }
+    for (const PlanMark& mark : front.marks) put(all.marks, mark);
   }
+  replace_front(settings, store, all);
+}
+
+void replace_front(const RunSettings& settings, MeasurementStore& store, const PlanFront& front) {
+  PlanFront all = front;
+  std::ranges::stable_sort(all.marks, {}, [](const PlanMark& mark) { return mark.point.bytes; });
   Json json;
   json["unquantized_bytes"] = all.unquantized_bytes;
   json["points"] = Json::array();

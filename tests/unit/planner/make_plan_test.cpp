@@ -7,6 +7,7 @@
 
 #include "planner/plan_units.h"
 #include "qvl/plan.h"
+#include "sensitivity/front_setting.h"
 #include "sensitivity/run_context.h"
 #include "support/test_data.h"
 #include "unit/planner/small_decoder.h"
@@ -265,6 +266,81 @@ TEST_F(MakePlanTest, TheReportHasTheCurveWithAllPlansAlsoAfterAnotherRun) {
   }
   (void)plan_of_bits(8);  // the same name replaces
   EXPECT_EQ(measure_sensitivity(run_options(folder_.path() / "report")).report.front->marks.size(), 2U);
+}
+
+std::vector<std::string> mark_names(const std::vector<PlanMark>& marks) {
+  std::vector<std::string> names;
+  for (const PlanMark& mark : marks) names.push_back(mark.name);
+  return names;
+}
+
+TEST_F(MakePlanTest, MarksAreListedBySizeAndRemovedByName) {
+  (void)plan_of_bits(12);
+  const PlanResult small = plan_of_bits(8);
+  const fs::path report = folder_.path() / "report";
+  const std::vector<PlanMark> marks = plan_marks(report);
+  EXPECT_EQ(mark_names(marks), (std::vector<std::string>{"bits=8", "bits=12"}));
+  EXPECT_EQ(marks[0].point.bytes, small.bytes);
+  EXPECT_EQ(marks[0].measured, small.measured);
+  try {
+    (void)remove_plan_marks(report, {"bits=8", "bits=9"});
+    FAIL() << "bits=9 was removed";
+  } catch (const UsageError& error) {
+    EXPECT_EQ(std::string(error.what()), report.string() + " has no plan called bits=9; there are: bits=12");
+  }
+  EXPECT_EQ(plan_marks(report).size(), 2U);  // all or nothing
+  EXPECT_EQ(mark_names(remove_plan_marks(report, {"bits=8"})), std::vector<std::string>{"bits=12"});
+  EXPECT_EQ(mark_names(plan_marks(report)), std::vector<std::string>{"bits=12"});
+  EXPECT_EQ(test::read_file(report / "report.html").find("bits=8"), std::string::npos);
+  EXPECT_NE(test::read_file(report / "report.json").find("bits=12"), std::string::npos);
+  EXPECT_THROW((void)plan_marks("/none"), InputError);
+}
+
+// What was measured is neither lost in the report nor in the plan.
+TEST_F(MakePlanTest, WithoutMeasuringWhatWasMeasuredStays) {
+  PlanOptions options = plan_options();
+  options.budget.bits = 12;
+  options.rounds = 0;
+  const PlanResult measured = make_plan(options);
+  ASSERT_TRUE(measured.measured);
+  options.measure = false;
+  const PlanResult again = make_plan(options);
+  EXPECT_EQ(again.measured, measured.measured);  // the same plan: its number is known
+  EXPECT_EQ(formats_in(again.plan_json), formats_in(measured.plan_json));
+  EXPECT_EQ(again.rounds.back().measured, measured.measured);
+  options.formats = {"int8"};
+  options.budget.bits = 10;
+  EXPECT_FALSE(make_plan(options).measured);
+  // Another plan of the same name: the measured one keeps its place.
+  PlanFront front;
+  front.marks = {{"bits=12", {1, 1, 1}, std::nullopt}};
+  const fs::path store_place = store_of(options.report);
+  const MeasuredModel model = MeasurementStore::model_of(store_place);
+  MeasurementStore store(store_place, model.sha256, model.name);
+  const RunSettings settings = settings_in(store, options.report);
+  store_front(settings, store, front);
+  const std::vector<PlanMark> marks = stored_front(settings, store)->marks;
+  EXPECT_EQ(mark_names(marks),
+            (std::vector<std::string>{"bits=12 not measured", "bits=10 formats=int8", "bits=12"}));
+  EXPECT_EQ(marks[2].measured, measured.measured);
+}
+
+TEST_F(MakePlanTest, ReplacesNoFileThatIsNoPlan) {
+  PlanOptions options = plan_options();
+  options.budget.bits = 12;
+  options.measure = false;
+  for (const std::string text : {"my notes", "{}", "[1]"}) {
+    test::write_file(options.out, text);
+    refuse<InputError>(options, "is there and is no plan; choose another name");
+    EXPECT_EQ(test::read_file(options.out), text);
+  }
+  options.out = options.report / "measurements.sqlite";
+  refuse<InputError>(options, "is no plan");
+  options.out = folder_.path() / "plan.json";
+  test::write_file(options.out, "");
+  const std::string plan = make_plan(options).plan_json;
+  EXPECT_EQ(test::read_file(options.out), plan);
+  EXPECT_EQ(make_plan(options).plan_json, plan);  // a plan is replaced
 }
 
 TEST_F(MakePlanTest, ALatencyBudgetIsKept) {
