@@ -57,7 +57,7 @@ void print_summary(const SensitivityRun& run, const std::filesystem::path& repor
         {"seconds", run.seconds},    {"peak_bytes", run.peak_bytes}};
     for (const BodyUnits& bodies : run.report.unmeasured) {
       out["not_measured"].push_back({{"bodies_of", bodies.op},
-                                     {"units", bodies.names.size()},
+                                     {"names", bodies.names},
                                      {"parameters", bodies.parameters},
                                      {"share", bodies.share}});
     }
@@ -66,7 +66,7 @@ void print_summary(const SensitivityRun& run, const std::filesystem::path& repor
                                     {"direction", c.direction},
                                     {"measure", c.measure},
                                     {"spearman", c.spearman},
-                                    {"units", c.units}});
+                                    {"over", c.units}});
     }
     for (const WholeResult& whole : run.report.whole) {
       if (const std::string words = verdict_words(run.report, whole); !words.empty())

@@ -442,7 +442,7 @@ TEST_F(ForeignModel, ASampleThatFeedsAnInitializerIsRefused) {
   samples[0]["w"] = test::floats_of({kForeignWidth, kForeignWidth}, noise(kForeignWidth * kForeignWidth, 8));
   const SensitivityOptions options = prepare("with", model, samples);
   const std::string error = test::input_error([&] { (void)measure_sensitivity(options); });
-  EXPECT_TRUE(contains(error, "0.safetensors has a tensor w")) << error;
+  EXPECT_TRUE(contains(error, "0.safetensors gives w, for which")) << error;
 }
 
 // Logits whose rows count by a mask that is added to scores: 0 leaves a row.
