@@ -214,7 +214,7 @@ TEST(Bench, RefusesWhatMakesNoSense) {
   const std::string out = root() / "out";
   const std::string tiny = root() / "tiny";
   for (const Case& c :
-       std::vector<Case>{{2, {}, "subcommand"},
+       std::vector<Case>{{2, {}, "a command is missing"},
                          {2, {"text"}, "FOLDER"},
                          {2, {"text", out, "--runs", "0"}, "--runs"},
                          {2, {"text", out, "--tokens", "0"}, "0 tokens"},
