@@ -49,10 +49,13 @@ TEST_P(ForeignUnits, AreAllThatTheFileHas) {
   const onnx::ModelProto model = parse(graph.path());
   std::map<std::string, const Proto*> initializers;
   for (const Proto& tensor : model.graph().initializer()) initializers[tensor.name()] = &tensor;
+  std::map<std::string, const onnx::NodeProto*> nodes;
+  for (const onnx::NodeProto& node : model.graph().node()) nodes[node.name()] = &node;
   std::set<std::string> names;
   for (const Unit& unit : units) {
-    const onnx::NodeProto& node = model.graph().node(static_cast<int>(unit.node));
-    EXPECT_EQ(unit.name, node.name());
+    ASSERT_TRUE(nodes.contains(unit.name)) << unit.name;
+    const onnx::NodeProto& node = *nodes.at(unit.name);
+    EXPECT_EQ(unit.name, graph.nodes()[unit.node].name);
     EXPECT_EQ(unit.op, node.op_type());
     EXPECT_EQ(unit.input, node.input(0));
     EXPECT_EQ(unit.weight, node.input(1));
