@@ -118,15 +118,16 @@ OrderedJson summary_json(const ModelSummary& summary, const Units& units) {
   return json;
 }
 
-void print_units(const Units& units) {
+// `bodies`: units lie in bodies of If, Loop or Scan, whose own weights are not among the bytes.
+void print_units(const Units& units, bool bodies) {
   if (!units.count) {
     std::cout << fmt::format("units not known: {}\n", units.why);
     return;
   }
   const auto bytes = static_cast<double>(units.uses.bytes);
   const double share = bytes > 0 ? 100 * static_cast<double>(units.uses.unit_bytes) / bytes : 0;
-  std::cout << fmt::format("{} units (what can be quantized), {:.1f} % of the bytes of weights\n",
-                           *units.count, share);
+  std::cout << fmt::format("{} units (what can be quantized), {:.1f} % of the bytes of weights{}\n",
+                           *units.count, share, bodies ? " outside the bodies below" : "");
   const std::string kept = describe_kept(units.uses.kept, units.uses.bytes);
   if (!kept.empty()) std::cout << fmt::format("weights of no unit: {}\n", kept);
 }
@@ -153,7 +154,7 @@ void print_summary(const fs::path& path, const ModelSummary& summary, const Unit
   print_ports("inputs", summary.inputs);
   print_ports("outputs", summary.outputs);
   std::cout << fmt::format("{} parameters, {}\n", summary.parameters, human_bytes(summary.size_bytes));
-  print_units(units);
+  print_units(units, !summary.body_units.empty());
   print_bytes("bytes by op", bytes_by(summary, &ModelSummary::Initializer::used_by));
   print_bytes("bytes by dtype", bytes_by(summary, &ModelSummary::Initializer::dtype));
   for (const auto& [op, body] : bodies_of(summary)) {

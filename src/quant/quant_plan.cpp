@@ -100,10 +100,10 @@ void check(const PlannedFormat& planned) {
         planned.accuracy_level, to_string(planned.format)));
   }
   if (planned.smooth != 0 && weight_only) {
-    throw UsageError(
-        fmt::format("smooth {} with the format {}; it is of int8-dynamic and int8-static, whose activations "
-                    "are rounded too",
-                    planned.smooth, to_string(planned.format)));
+    throw UsageError(fmt::format(
+        "smooth {} with the format {}; it is of int8-dynamic and int8-static, whose activations "
+        "are rounded too",
+        planned.smooth < 0 ? "auto" : fmt::format("{}", planned.smooth), to_string(planned.format)));
   }
 }
 

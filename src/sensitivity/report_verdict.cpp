@@ -161,6 +161,11 @@ std::string verdict_words(const SensitivityReport& report, const WholeResult& wh
 }
 
 std::string trust_words(const EstimateTrust& trust) {
+  if (!trust.spearman && trust.settled) {
+    return fmt::format(
+        "{} units were measured, until the first {} were settled; too few to check the estimate",
+        trust.measured, trust.top);
+  }
   const std::string measured =
       trust.measured > 0 ? fmt::format("{} units are measured, the others estimated", trust.measured)
                          : "all units are estimated";

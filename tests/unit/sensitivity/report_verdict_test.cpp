@@ -67,6 +67,8 @@ TEST(Trust, IsSaidInWords) {
   EXPECT_TRUE(
       trust_words(settled).ends_with("the first 5 are not settled: the same command without --shard on this "
                                      "folder goes on"));
+  EXPECT_EQ(trust_words({"int8", "in", 1, std::nullopt, 0, 3, 3, std::nullopt, true}),
+            "3 units were measured, until the first 3 were settled; too few to check the estimate");
   EstimateTrust unchecked{"int8", "in", 0, std::nullopt, 0, 0, 5, std::nullopt, false};
   EXPECT_EQ(trust_words(unchecked),
             "all units are estimated; the estimate was not checked on this model: --method auto checks it");
