@@ -59,7 +59,7 @@ Tensor noise(const Shape& shape) {
 
 // The least time of each column, in milliseconds.
 std::vector<double> times_of(const Shape2& shape, std::int64_t activations, int threads, double seconds) {
-  const StoredWeight weight{shape.op, {1, shape.rows, shape.depth, DepthAxis::strided}, DType::f32, 0};
+  const StoredWeight weight{shape.op, {1, shape.rows, shape.depth, DepthAxis::strided}};
   std::vector<Session> sessions;
   for (const Column& column : kColumns) {
     std::optional<Format> format;

@@ -59,6 +59,7 @@ void ModelFolder::read_manifest() {
       // Of the artifacts with f16 weights the outputs are f16, too.
       const std::uint64_t wider = artifact.at("outputs").at(0).at("dtype") == "F16" ? 2 : 1;
       entry.f32_weights_bytes = wider * fs::file_size(folder_ / artifact.at("data_file").get<std::string>());
+      entry.f32_weights_bytes += artifact.value("unpacked_bytes", std::uint64_t{0});
       if (artifact.contains("image_size")) {
         const Json& size = artifact["image_size"];
         entry.picture_size =

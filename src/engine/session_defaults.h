@@ -9,7 +9,8 @@ namespace qvl {
 
 // prepared: ONNX Runtime makes its own copy of the weights, in f32 and in the order of its kernels; loading
 // takes longest, every run is fastest. mapped: the CPU provider reads them where they lie in the data file,
-// whose pages the system can drop; f16 ones are widened in every run. docs/performance.md has the figures.
+// whose pages the system can drop; f16 ones are widened, quantized ones unpacked in every run.
+// docs/performance.md has the figures.
 enum class Weights { prepared, mapped };
 
 // prepared where this machine has the memory for copies of weights that take so many bytes in f32.
@@ -25,7 +26,7 @@ enum class Weights { prepared, mapped };
   if (weights == Weights::mapped) {
     options.config.emplace_back("session.disable_prepacking", "1");
     options.config.emplace_back("optimization.disable_specified_optimizers",
-                                "FuseFp16InitializerToFp32NodeTransformer");
+                                "ConstantFolding;FuseFp16InitializerToFp32NodeTransformer");
   }
   return options;
 }

@@ -73,6 +73,7 @@ OrderedJson artifact_json(const ManifestArtifact& a) {
     json["image_size"] = {{"width", a.image_width_pixels}, {"height", a.image_height_pixels}};
   }
   if (a.artifact != Artifact::vision) json["tied_head"] = a.tied_head == TiedHead::shared;
+  if (a.unpacked_bytes != 0) json["unpacked_bytes"] = a.unpacked_bytes;
   for (const ManifestPort& port : a.inputs) json["inputs"].push_back(port_json(port));
   for (const ManifestPort& port : a.outputs) json["outputs"].push_back(port_json(port));
   for (const TensorReport& t : a.tensors) json["tensors"].push_back(tensor_json(t));

@@ -37,6 +37,8 @@ struct ManifestArtifact {
   std::int64_t image_width_pixels = 0;
   std::int64_t image_height_pixels = 0;
   TiedHead tied_head = TiedHead::own;  // of a text artifact
+  // About what a runtime holds of weights that it unpacks to f32 when it loads the file.
+  std::uint64_t unpacked_bytes = 0;
   std::vector<TensorReport> tensors;
 };
 

@@ -157,6 +157,7 @@ class Reader {
       a.image_height_pixels = picture.integer("height", 1, kMostPixels);
     }
     if (a.artifact != Artifact::vision) a.tied_head = tied_head(fields);
+    if (fields.has("unpacked_bytes")) a.unpacked_bytes = fields.count("unpacked_bytes");
     fields.each("inputs", [&](const Json& entry, const std::string& where) {
       a.inputs.push_back(port(Fields(entry, where, source_)));
     });

@@ -126,7 +126,7 @@ class QuantizedExport {
     entry.data_sha256 = output->data_sha256();
     entry.data_bytes = output->graph().data_bytes();
     file.bytes_after = entry.file_bytes + entry.data_bytes;
-    file.unpacked_bytes = output->graph().unpacked_bytes();
+    file.unpacked_bytes = entry.unpacked_bytes = output->graph().unpacked_bytes();
     tensors_.push_back(entry.tensors);
   }
 

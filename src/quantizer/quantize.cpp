@@ -292,6 +292,7 @@ void Quantization::update(ManifestArtifact& artifact, const Source& source, cons
   artifact.file_bytes = fs::file_size(place / artifact.file);
   artifact.data_sha256 = source.output->data_sha256();
   artifact.data_bytes = source.output->graph().data_bytes();
+  artifact.unpacked_bytes = source.output->graph().unpacked_bytes();
   artifact.tensors = source.output->tensors(artifact.tensors);
 }
 

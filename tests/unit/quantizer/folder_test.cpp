@@ -3,6 +3,8 @@
 
 #include "core/json_text.h"
 #include "core/sha256.h"
+#include "engine/model_folder.h"
+#include "exporter/artifact_names.h"
 #include "exporter/manifest.h"
 #include "quant/quant_plan.h"
 #include "qvl/engine.h"
@@ -48,9 +50,10 @@ class QuantizedFolder : public testing::Test {
       files[entry.path().filename().string()] = test::read_file(entry.path());
     return files;
   }
-  static std::vector<std::int64_t> answer(const fs::path& folder) {
+  static std::vector<std::int64_t> answer(const fs::path& folder, bool low_memory = false) {
     EngineOptions engine;
     engine.folder = folder;
+    engine.low_memory = low_memory;
     engine.threads = 1;
     Question question;
     question.prompt = "What is it?";
@@ -84,6 +87,25 @@ TEST_F(QuantizedFolder, AnswersAsBefore) {
     EXPECT_LT(file.bytes_after, file.bytes_before);
   }
   EXPECT_EQ(answer(all.out), answer(plain()));
+}
+
+// Else a model would be loaded whose copies do not fit, and the system would end the program.
+TEST_F(QuantizedFolder, UnpackedWeightsCountForWhatLoadingTakes) {
+  QuantizeOptions wanted = options("unpacked");
+  wanted.format = "int8:32";
+  const QuantizeResult result = quantize_model(wanted);
+  const ModelFolder folder(wanted.out);
+  for (const ManifestArtifact& artifact : read_manifest(wanted.out).artifacts) {
+    const auto file = std::ranges::find(result.files, artifact.file, &QuantizedFile::file);
+    ASSERT_NE(file, result.files.end());
+    EXPECT_GT(artifact.unpacked_bytes, 0U);
+    EXPECT_EQ(artifact.unpacked_bytes, file->unpacked_bytes);
+    const std::uint64_t stored =
+        artifact.artifact == Artifact::vision ? artifact.data_bytes : 2 * artifact.data_bytes;
+    EXPECT_EQ(folder.f32_weights_bytes(std::string(name(artifact.artifact))),
+              stored + artifact.unpacked_bytes);
+  }
+  EXPECT_EQ(answer(wanted.out, true), answer(wanted.out));
 }
 
 TEST_F(QuantizedFolder, ManifestTellsFormatsAndErrors) {
