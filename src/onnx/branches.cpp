@@ -85,7 +85,9 @@ void BranchPlacer::put(onnx::NodeProto& node, const FixedBranch* fixed, int dept
     throw InputError(fmt::format("{}: If nodes are nested more than {} deep", source_, kDeepest));
   if (const auto taken = taken_by(node, fixed)) {
     const onnx::NodeProto call = node;
-    expand(call, *taken, fixed, depth, out);
+    // An If of the branch that gives the node's value has the node's output then: not the one that is meant.
+    const bool constant = truths_.of(node.input(0)).has_value();
+    expand(call, *taken, constant ? fixed : nullptr, depth, out);
     return;
   }
   truths_.learn(node);

@@ -109,6 +109,40 @@ TEST(Branches, AGivenOneIsPutInPlaceAndWhatIsHandedThroughStays) {
   }
 }
 
+// An If of the branch that gives the result has the outer one's output once it is in place.
+TEST(Branches, OneThatGivesTheResultOfAnotherIsAChoiceOfItsOwn) {
+  const auto nested = [] {
+    HandMadeModel model;
+    model.input("x", {4, kWide});
+    for (const char* name : {"outer", "inner"}) model.input(name, {1}, onnx::TensorProto::BOOL);
+    onnx::NodeProto& choice = model.node("If", {"outer"}, {"y"}, "/choice");
+    onnx::GraphProto& then = test::sub_graph(choice, "then_branch");
+    onnx::NodeProto& last = add_node(then, "If", {"inner"}, {"r"}, "last");
+    for (const auto& [branch, op] : {std::pair{"then_branch", "Relu"}, std::pair{"else_branch", "Neg"}}) {
+      onnx::GraphProto& body = test::sub_graph(last, branch);
+      add_node(body, op, {"x"}, {"given"});
+      add_output(body, "given");
+    }
+    add_output(then, "r");
+    onnx::GraphProto& otherwise = test::sub_graph(choice, "else_branch");
+    add_node(otherwise, "Tanh", {"x"}, {"h"});
+    add_output(otherwise, "h");
+    model.output("y");
+    return model;
+  };
+  HandMadeModel outer = nested();
+  put_branches_in_place(outer.proto(), {{"y", true}}, "m.onnx");
+  ASSERT_EQ(outer.graph().node_size(), 1);
+  EXPECT_EQ(outer.graph().node(0).op_type(), "If");
+  EXPECT_EQ(outer.graph().node(0).input(0), "inner");
+  for (const bool taken : {true, false}) {
+    HandMadeModel both = nested();
+    put_branches_in_place(both.proto(), {{"y", true}, {"y", taken}}, "m.onnx");
+    ASSERT_EQ(both.graph().node_size(), 1);
+    EXPECT_EQ(both.graph().node(0).op_type(), taken ? "Relu" : "Neg");
+  }
+}
+
 TEST(Branches, OpenConditionsStay) {
   HandMadeModel model = branching("given");
   const std::string before = model.serialize();
