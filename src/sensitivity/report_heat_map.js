@@ -5,7 +5,6 @@
 const LIGHT = ["#fdf3dc", "#fad389", "#f3a04e", "#dd6a43", "#b03f58", "#742a66", "#3f1d57", "#1d0c33"];
 const DARK = ["#23202f", "#452159", "#762a68", "#ab3c61", "#d8614b", "#f09549", "#f8c860", "#fdf6c9"];
 const CELL_HEIGHT = 24;
-const LETTER = 6.8; // width, nearly
 const WIDTH = 1180;
 const ROW_LETTERS = 36;
 const COLUMN_LETTERS = 24; // of a turned label
@@ -142,7 +141,12 @@ function aloneLabel(unit) {
   return path.split("/").filter(Boolean).slice(-2).join("/") || unit.name;
 }
 
-const widest = (labels, most) => LETTER * Math.min(most, Math.max(0, ...labels.map((label) => label.length)));
+// In pixels, in the font that the page has here.
+function widest(labels, most) {
+  const ruler = document.createElement("canvas").getContext("2d");
+  ruler.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  return Math.max(0, ...labels.map((label) => Math.ceil(ruler.measureText(shortened(label, most)).width)));
+}
 const rowLabelWidth = ({ rows }) => (rows.length === 0 ? 0 : widest(rows, ROW_LETTERS) + 14);
 const aloneLabelWidth = ({ alone }) => widest(alone.map(aloneLabel), 26);
 
@@ -183,10 +187,10 @@ function heatPanel(view, layout, scale, width) {
   const labels = columnLabels(columns);
   const turned = labels.some((label) => label.length > 3);
   const left = rowLabelWidth(layout);
-  const longest = Math.min(COLUMN_LETTERS, Math.max(0, ...labels.map(({ length }) => length)));
-  const top = columns.length === 0 ? 4 : turned ? 14 + Math.ceil(longest * LETTER * 0.87) : 18;
+  const longest = widest(labels, COLUMN_LETTERS);
+  const top = columns.length === 0 ? 4 : turned ? 14 + Math.ceil(longest * 0.87) : 18;
   // The last turned labels lean out to the right.
-  const lean = turned ? longest * LETTER * 0.5 : 0;
+  const lean = turned ? longest * 0.5 : 0;
   const marks = cells.map(([unit, column, row]) =>
     heatCell(view, unit, scale, left + column * width, top + row * CELL_HEIGHT, width),
   );

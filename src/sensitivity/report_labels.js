@@ -3,6 +3,7 @@
 
 const MANY_PLANS = 20; // of more of them not all names can have room, and the search takes long
 const NAME_LENGTH = 22;
+const LETTER = 6.8; // width, nearly
 const BOLD_LETTER = 7.4; // width, nearly
 // In degrees, clockwise from the right. Where plans are close to each other all names have room only as rungs
 // of one ladder, below the curve or above it.
