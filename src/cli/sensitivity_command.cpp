@@ -82,6 +82,7 @@ void print_summary(const SensitivityRun& run, const std::filesystem::path& repor
       run.report.units.size(), run.measured, run.reused, run.passes, run.seconds,
       human_bytes(run.peak_bytes));
   for (const BodyUnits& bodies : run.report.unmeasured) std::cout << to_text(bodies, "not measured") << "\n";
+  if (const std::string fixed = in_body_text(run.report); !fixed.empty()) std::cout << fixed << "\n";
   const std::string unseen = unseen_text(unseen_units(run.report), run.report.output);
   if (!unseen.empty()) std::cout << unseen << "\n";
   // Of the method that measures everything; of the others the units that were measured are no fair draw.

@@ -80,6 +80,7 @@ std::string summary(const SensitivityReport& report) {
   if (report.has_logits) row("positions", fmt::format("{}", report.positions));
   row("units", fmt::format("{}, {:.4g} million parameters", report.units.size(), parameters / 1e6));
   for (const BodyUnits& bodies : report.unmeasured) row("not measured", to_text(bodies, "not measured"));
+  if (const std::string fixed = in_body_text(report); !fixed.empty()) row("not quantized", fixed);
   const std::vector<std::string> unseen = unseen_units(report);
   if (!unseen.empty())
     row("not reached", fmt::format("{} units do not reach {}: {}{}", unseen.size(), code(report.output),

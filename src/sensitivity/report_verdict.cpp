@@ -208,7 +208,7 @@ std::optional<std::string> smallest_good_format(const SensitivityReport& report)
 
 std::vector<NextStep> next_steps(const SensitivityReport& report, const ReportPlaces& places) {
   std::vector<NextStep> steps;
-  if (report.units.empty()) return steps;
+  if (std::ranges::all_of(report.units, &UnitResult::in_body)) return steps;  // nothing can be written
   const auto good = smallest_good_format(report);
   if (good) {
     const WholeResult& whole = *std::ranges::find(report.whole, *good, &WholeResult::format);

@@ -55,4 +55,11 @@ std::string unseen_text(const std::vector<std::string>& units, const std::string
       units.size() > named ? ", …" : "", units.size() == 1 ? "es" : "", output);
 }
 
+std::string in_body_text(const SensitivityReport& report) {
+  const auto count = std::ranges::count_if(report.units, &UnitResult::in_body);
+  if (count == 0) return "";
+  return fmt::format("{} unit{} in branches that all samples take: measured, but never quantized", count,
+                     count == 1 ? " lies" : "s lie");
+}
+
 }  // namespace qvl

@@ -21,4 +21,7 @@ namespace qvl {
 [[nodiscard]] std::string unseen_text(const std::vector<std::string>& units, const std::string& output);
 [[nodiscard]] std::vector<std::string> unseen_units(const SensitivityReport& report);
 
+// "2 units lie in branches that all samples take: measured, but never quantized", or "" where there is none.
+[[nodiscard]] std::string in_body_text(const SensitivityReport& report);
+
 }  // namespace qvl

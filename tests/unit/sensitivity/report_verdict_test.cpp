@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sensitivity/unmeasured.h"
 #include "support/fake_report.h"
 
 namespace qvl {
@@ -113,6 +114,16 @@ TEST(NextSteps, WithoutLogitsTheBudgetIsOfBits) {
   EXPECT_TRUE(found[1].starts_with("qvl plan . --budget bits=")) << found[1];
   report.whole[0].all->mse = 4;
   EXPECT_EQ(commands(report)[0], "qvl plan . --budget bits=12 --out plan.json");
+}
+
+TEST(NextSteps, OfBranchesAloneThereAreNone) {
+  SensitivityReport report = test::fake_tiny_report();
+  report.units.front().in_body = true;
+  EXPECT_FALSE(commands(report).empty());
+  EXPECT_EQ(in_body_text(report),
+            "1 unit lies in branches that all samples take: measured, but never quantized");
+  for (UnitResult& unit : report.units) unit.in_body = true;
+  EXPECT_TRUE(commands(report).empty());
 }
 
 TEST(NextSteps, PathsAreOneWordOfAShell) {
