@@ -28,6 +28,7 @@ std::string unobserved(const std::string& unit, const char* what) {
 std::vector<float> rows_of(const TensorView& operand, const Unit& unit, bool turned) {
   const auto depth = static_cast<std::size_t>(unit.layout.depth);
   std::vector<float> values(operand.bytes.size() / sizeof(float));
+  if (values.empty()) return values;
   std::memcpy(values.data(), operand.bytes.data(), operand.bytes.size());
   if (!turned) return values;
   std::vector<float> rows(values.size());
