@@ -43,6 +43,14 @@ std::string Sha256::hex() {
   return text;
 }
 
+std::string sha256_of(std::span<const std::byte> bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return hash.hex();
+}
+
+std::string sha256_of(std::string_view text) { return sha256_of(std::as_bytes(std::span(text))); }
+
 std::string sha256_of_file(const std::filesystem::path& path, const CancelToken* cancel,
                            const std::function<void(std::uint64_t)>& advance) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "qvl/progress.h"
 
@@ -28,6 +29,10 @@ class Sha256 {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// Of a few bytes at hand.
+[[nodiscard]] std::string sha256_of(std::span<const std::byte> bytes);
+[[nodiscard]] std::string sha256_of(std::string_view text);
 
 // Streams the file; `cancel` may be null; `advance`, when given, is told of the bytes done. Throws InputError
 // when the file cannot be read, Interrupted when cancelled.

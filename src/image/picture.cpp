@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <span>
 #include <system_error>
 
 #include "core/base64.h"
@@ -18,12 +17,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kFile = "file://";
 constexpr std::string_view kData = "data:";
 constexpr std::size_t kLongestName = 60;
-
-std::string hash_of(std::span<const std::byte> bytes) {
-  Sha256 hash;
-  hash.update(bytes);
-  return hash.hex();
-}
 
 // What is no %XX stays as it is.
 std::string percent_decoded(std::string_view text) {
@@ -77,7 +70,7 @@ Picture Picture::at(std::string_view reference, const fs::path& folder) {
   Picture picture;
   if (reference.starts_with(kData)) {
     picture.bytes_ = std::make_shared<const std::vector<std::byte>>(bytes_of_url(reference));
-    const std::string hash = hash_of(*picture.bytes_);
+    const std::string hash = sha256_of(*picture.bytes_);
     picture.key_ = "data:" + hash;
     picture.name_ = fmt::format("{},… ({} bytes, SHA-256 {}…)", reference.substr(0, reference.find(',')),
                                 picture.bytes_->size(), hash.substr(0, 12));
@@ -90,7 +83,7 @@ Picture Picture::at(std::string_view reference, const fs::path& folder) {
 }
 
 std::string Picture::sha256(const CancelToken* cancel) const {
-  return is_file() ? sha256_of_file(path_, cancel) : hash_of(*bytes_);
+  return is_file() ? sha256_of_file(path_, cancel) : sha256_of(*bytes_);
 }
 
 RgbImage Picture::read(const DecodeOptions& options, bool* transparent) const {

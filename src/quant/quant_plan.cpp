@@ -132,11 +132,6 @@ std::string QuantPlan::to_json() const {
   return text;
 }
 
-std::string QuantPlan::sha256() const {
-  const std::string text = deciding_text(*this);
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(text)));
-  return hash.hex();
-}
+std::string QuantPlan::sha256() const { return sha256_of(deciding_text(*this)); }
 
 }  // namespace qvl

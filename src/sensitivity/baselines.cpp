@@ -19,9 +19,7 @@ double stored(const MeasurementStore& store, const MeasurementKey& key) {
 }
 
 double chance(const std::string& unit) {
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(unit)));
-  const std::string digits = hash.hex().substr(0, 12);  // 48 bits
+  const std::string digits = sha256_of(unit).substr(0, 12);  // 48 bits
   return static_cast<double>(std::stoull(digits, nullptr, 16)) / std::ldexp(1.0, 48);
 }
 

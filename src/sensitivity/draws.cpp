@@ -13,9 +13,7 @@ namespace qvl {
 namespace {
 
 std::uint64_t seed_of(const std::string& text) {
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(text)));
-  return std::stoull(hash.hex().substr(0, 12), nullptr, 16);
+  return std::stoull(sha256_of(text).substr(0, 12), nullptr, 16);
 }
 
 }  // namespace

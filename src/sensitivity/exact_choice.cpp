@@ -209,9 +209,7 @@ std::vector<std::size_t> check_units(const RunSettings& settings, const Sensitiv
   }
   std::vector<std::pair<std::string, std::size_t>> drawn;
   for (std::size_t unit = 0; unit < units; ++unit) {
-    Sha256 hash;
-    hash.update(std::as_bytes(std::span(skeleton.units[unit].name)));
-    drawn.emplace_back(hash.hex(), unit);
+    drawn.emplace_back(sha256_of(skeleton.units[unit].name), unit);
   }
   std::ranges::sort(drawn);
   std::vector<std::size_t> rows;

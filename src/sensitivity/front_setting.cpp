@@ -11,12 +11,7 @@
 namespace qvl {
 namespace {
 
-std::string name_of(const RunSettings& settings) {
-  Sha256 hash;
-  const std::string text = settings.to_json();
-  hash.update(std::as_bytes(std::span(text)));
-  return "front of " + hash.hex();
-}
+std::string name_of(const RunSettings& settings) { return "front of " + sha256_of(settings.to_json()); }
 
 Json json_of(const PlanPoint& point) { return {point.bytes, point.bits, point.error}; }
 

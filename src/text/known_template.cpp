@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <span>
 #include <system_error>
 
 #include "core/json_text.h"
@@ -66,10 +65,7 @@ std::optional<std::string> template_in(const fs::path& file) {
 }  // namespace
 
 bool is_known_template(std::string_view text) {
-  const std::string same = normalised(text);
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(same)));
-  return std::ranges::find(kKnown, hash.hex()) != kKnown.end();
+  return std::ranges::find(kKnown, sha256_of(normalised(text))) != kKnown.end();
 }
 
 FolderTemplate template_of(const fs::path& folder) {
