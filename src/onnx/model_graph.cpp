@@ -296,6 +296,8 @@ ModelGraph::ModelGraph(const fs::path& path, const std::vector<FixedBranch>& fix
 }
 
 ModelGraph::~ModelGraph() = default;
+ModelGraph::ModelGraph(ModelGraph&&) noexcept = default;
+ModelGraph& ModelGraph::operator=(ModelGraph&&) noexcept = default;
 
 const fs::path& ModelGraph::path() const noexcept { return state_->path; }
 std::int64_t ModelGraph::opset() const noexcept { return state_->opset; }

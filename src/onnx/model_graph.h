@@ -58,8 +58,8 @@ class ModelGraph {
   // opset is older than 11, and when external data is not where the file says.
   explicit ModelGraph(const std::filesystem::path& path, const std::vector<FixedBranch>& fixed = {});
   ~ModelGraph();
-  ModelGraph(const ModelGraph&) = delete;
-  ModelGraph& operator=(const ModelGraph&) = delete;
+  ModelGraph(ModelGraph&&) noexcept;
+  ModelGraph& operator=(ModelGraph&&) noexcept;
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept;
   [[nodiscard]] std::int64_t opset() const noexcept;

@@ -93,8 +93,8 @@ class Conditions {
 
 }  // namespace
 
-std::vector<FixedBranch> branches_fixed_by(const std::filesystem::path& model, std::size_t samples,
-                                           const std::function<Values(std::size_t)>& inputs) {
+std::vector<FixedBranch> branches_fixed_by(const std::filesystem::path& model,
+                                           std::span<const Values> samples) {
   constexpr int kDeepest = 64;
   std::vector<FixedBranch> fixed;
   for (int depth = 0; depth < kDeepest; ++depth) {
@@ -103,8 +103,8 @@ std::vector<FixedBranch> branches_fixed_by(const std::filesystem::path& model, s
     if (open.empty()) break;
     Conditions conditions(graph, open);
     std::map<std::string, std::optional<bool>> same;
-    for (std::size_t s = 0; s < samples; ++s) {
-      for (const auto& [condition, truth] : conditions.of(inputs(s))) {
+    for (const Values& sample : samples) {
+      for (const auto& [condition, truth] : conditions.of(sample)) {
         const auto [known, is_new] = same.emplace(condition, truth);
         if (!is_new && known->second != truth) known->second.reset();
       }

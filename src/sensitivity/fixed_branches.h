@@ -2,7 +2,7 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
+#include <span>
 #include <vector>
 
 #include "onnx/branches.h"
@@ -12,9 +12,8 @@ namespace qvl {
 
 // The If nodes of the model whose condition is the same in all samples, nested ones behind those around them.
 // A condition that the numbers of a unit, or random draws, decide counts as open: quantization, or chance,
-// may change it. `inputs` gives the inputs of a sample. Throws as Session does.
+// may change it. `samples`: the inputs of each. Throws as Session does.
 [[nodiscard]] std::vector<FixedBranch> branches_fixed_by(const std::filesystem::path& model,
-                                                         std::size_t samples,
-                                                         const std::function<Values(std::size_t)>& inputs);
+                                                         std::span<const Values> samples);
 
 }  // namespace qvl

@@ -23,17 +23,18 @@ struct ModelPart {
   std::unordered_set<std::string> in_body;  // units that lie in branches which the samples fix
   std::size_t first_unit = 0;               // number of this part's first unit among those of all parts
 
-  // Throws InputError when the file is no model; `changed` as in cut_into_segments, `wanted` as in
-  // choose_outputs.
-  // `fixed`: branches that are put in place.
-  ModelPart(std::string part_name, const std::filesystem::path& file,
-            const std::unordered_set<std::string>& changed, const std::string& wanted = "",
-            const std::vector<FixedBranch>& fixed = {})
+  // `changed` as in cut_into_segments, `wanted` as in choose_outputs.
+  ModelPart(std::string part_name, ModelGraph model, const std::unordered_set<std::string>& changed,
+            const std::string& wanted = "")
       : name(std::move(part_name)),
-        graph(file, fixed),
+        graph(std::move(model)),
         units(find_units(graph)),
         compared(choose_outputs(graph, units, changed, wanted)),
         cut(cut_into_segments(graph, units, changed, compared.names())) {}
+  // Throws InputError when the file is no model.
+  ModelPart(std::string part_name, const std::filesystem::path& file,
+            const std::unordered_set<std::string>& changed, const std::string& wanted = "")
+      : ModelPart(std::move(part_name), ModelGraph(file), changed, wanted) {}
 
   // The value that units are ordered by. Throws InputError where no output can be compared.
   [[nodiscard]] const std::string& output() const;

@@ -101,24 +101,14 @@ AnswerRows rows_that_count(const Values& inputs) {
   return answer;
 }
 
-// What is known of a model before it is cut: branches that all samples take, and the units without them.
-struct Branches {
-  std::vector<FixedBranch> fixed;
-  std::unordered_set<std::string> outside;
-};
+std::unordered_set<std::string> names_of(const std::vector<Unit>& units) {
+  std::unordered_set<std::string> names;
+  for (const Unit& unit : units) names.insert(unit.name);
+  return names;
+}
 
-Branches branches_of(const std::filesystem::path& model, const TensorSamples& files) {
-  Branches branches;
-  const ModelGraph graph(model);
-  require_drawable(graph);
-  if (std::ranges::find(graph.nodes(), "If", &ModelGraph::Node::op) == graph.nodes().end()) return branches;
-  branches.fixed = branches_fixed_by(model, files.size(), [&](std::size_t i) {
-    Values inputs = inputs_of(graph, files.name(i), files.load(i));
-    inputs.merge(draw_once(graph, inputs, files.sha256(i)));
-    return inputs;
-  });
-  for (const Unit& unit : find_units(graph)) branches.outside.insert(unit.name);
-  return branches;
+bool has_branches(const ModelGraph& graph) {
+  return std::ranges::find(graph.nodes(), "If", &ModelGraph::Node::op) != graph.nodes().end();
 }
 
 }  // namespace
@@ -128,23 +118,32 @@ std::unique_ptr<Program> tensor_program(const std::filesystem::path& model, cons
   const TensorSamples files(data, samples);
   auto program = std::make_unique<Program>();
   program->model_name = model.filename().string();
-  const Branches branches = branches_of(model, files);
-  program->fixed = branches.fixed;
-  program->parts.push_back(std::make_unique<ModelPart>(
-      model.stem().string(), model, std::unordered_set<std::string>{}, output, branches.fixed));
+  ModelGraph graph(model);
+  require_drawable(graph);
+  std::vector<Values> inputs;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    inputs.push_back(inputs_of(graph, files.name(i), files.load(i)));
+    inputs.back().merge(draw_once(graph, inputs.back(), files.sha256(i)));
+  }
+  if (has_branches(graph)) program->fixed = branches_fixed_by(model, inputs);
+  std::unordered_set<std::string> outside;  // units that lie in no branch
+  if (!program->fixed.empty()) {
+    outside = names_of(find_units(graph));
+    graph = ModelGraph(model, program->fixed);
+  }
+  program->parts.push_back(std::make_unique<ModelPart>(model.stem().string(), std::move(graph),
+                                                       std::unordered_set<std::string>{}, output));
   ModelPart& part = *program->parts.front();
   for (const Unit& unit : part.units) {
-    if (!branches.fixed.empty() && !branches.outside.contains(unit.name)) part.in_body.insert(unit.name);
+    if (!program->fixed.empty() && !outside.contains(unit.name)) part.in_body.insert(unit.name);
   }
   program->items.resize(1);
-  program->has_logits = program->parts.front()->compared.metric == "logits";
+  program->has_logits = part.compared.metric == "logits";
   for (std::size_t i = 0; i < files.size(); ++i) {
     Sample sample;
     sample.name = files.name(i);
     sample.sha256 = files.sha256(i);
-    const ModelGraph& graph = program->parts.front()->graph;
-    PartItem item{inputs_of(graph, sample.name, files.load(i))};
-    item.inputs.merge(draw_once(graph, item.inputs, sample.sha256));
+    PartItem item{std::move(inputs[i])};
     if (program->has_logits) sample.answer = rows_that_count(item.inputs);
     program->items.front().push_back(std::move(item));
     program->samples.push_back(std::move(sample));
