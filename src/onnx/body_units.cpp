@@ -7,6 +7,8 @@
 
 #include "core/shape.h"
 #include "onnx/name_pool.h"
+#include "onnx/node_parts.h"
+#include "onnx/unit_ops.h"
 #include "onnx/value_types.h"
 
 namespace qvl {
@@ -29,8 +31,6 @@ Origin origin_of(const onnx::TensorProto& tensor, std::string name) {
   const auto count = element_count(Shape(tensor.dims().begin(), tensor.dims().end()));
   return {std::move(name), count.value_or(0), is_floating_type(tensor.data_type())};
 }
-
-bool is_standard(const onnx::NodeProto& node) { return node.domain().empty() || node.domain() == "ai.onnx"; }
 
 class BodyWalk {
  public:
@@ -87,7 +87,7 @@ class BodyWalk {
                 const std::string& control) {
     const std::string& op = node.op_type();
     if (prefix.empty() || !is_standard(node) || node.input_size() < 2) return;
-    if (op != "MatMul" && op != "Gemm" && op != "Conv") return;
+    if (!is_unit_op(op)) return;
     const bool left = known.contains(node.input(0));
     const auto right = known.find(node.input(1));
     // Of a MatMul either side may be the weight.

@@ -10,6 +10,7 @@
 
 #include "onnx/constant_truths.h"
 #include "onnx/name_pool.h"
+#include "onnx/node_parts.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -18,12 +19,6 @@ namespace {
 constexpr int kDeepest = 64;
 
 using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
-using Names = std::unordered_map<std::string, std::string>;
-
-std::string renamed(const Names& names, const std::string& value) {
-  const auto found = value.empty() ? names.end() : names.find(value);
-  return found == names.end() ? value : found->second;
-}
 
 // Values of the enclosing graph get other names; the graph's own stay.
 void rename_captured(onnx::GraphProto& graph, Names names) {
@@ -64,7 +59,7 @@ class BranchPlacer {
 
   void put(onnx::NodeProto& node, const FixedBranch* fixed, int depth, Nodes& out);
   [[nodiscard]] std::optional<bool> taken_by(const onnx::NodeProto& node, const FixedBranch* fixed) const;
-  void expand(const onnx::NodeProto& node, bool taken, const FixedBranch* fixed, int depth, Nodes& out);
+  void expand(const onnx::NodeProto& node, bool taken, int depth, Nodes& out);
   onnx::GraphProto& graph_;
   const std::string& source_;
   NamePool values_;
@@ -85,19 +80,18 @@ void BranchPlacer::put(onnx::NodeProto& node, const FixedBranch* fixed, int dept
     throw InputError(fmt::format("{}: If nodes are nested more than {} deep", source_, kDeepest));
   if (const auto taken = taken_by(node, fixed)) {
     const onnx::NodeProto call = node;
-    // An If of the branch that gives the node's value has the node's output then: not the one that is meant.
-    const bool constant = truths_.of(node.input(0)).has_value();
-    expand(call, *taken, constant ? fixed : nullptr, depth, out);
+    expand(call, *taken, depth, out);
     return;
   }
   truths_.learn(node);
   out.Add()->Swap(&node);
 }
 
-void BranchPlacer::expand(const onnx::NodeProto& node, bool taken, const FixedBranch* fixed, int depth,
-                          Nodes& out) {
+// `fixed` is one If of the graph as it was: not one that comes with a branch, though that may have its
+// output.
+void BranchPlacer::expand(const onnx::NodeProto& node, bool taken, int depth, Nodes& out) {
   const char* const branch = taken ? "then_branch" : "else_branch";
-  const onnx::AttributeProto* const held = attribute_of(node, branch);
+  const onnx::AttributeProto* const held = find_attribute(node, branch);
   if (held == nullptr || !held->has_g() || held->g().output_size() < node.output_size()) {
     throw InputError(fmt::format("{}: the {} of {} does not give the {} values that the node gives", source_,
                                  branch, call_name(node), node.output_size()));
@@ -142,7 +136,7 @@ void BranchPlacer::expand(const onnx::NodeProto& node, bool taken, const FixedBr
       if (attribute.has_g()) rename_captured(*attribute.mutable_g(), names);
       for (onnx::GraphProto& graph : *attribute.mutable_graphs()) rename_captured(graph, names);
     }
-    put(inner, fixed, depth + 1, out);
+    put(inner, nullptr, depth + 1, out);
   }
   for (const auto& [value, output] : handed) {
     onnx::NodeProto& identity = *out.Add();

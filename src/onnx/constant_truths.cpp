@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "onnx/node_parts.h"
+
 namespace qvl {
 namespace {
 
@@ -15,17 +17,6 @@ std::optional<bool> truth_of(const onnx::TensorProto& tensor) {
 
 }  // namespace
 
-bool is_standard(const onnx::NodeProto& node, std::string_view op) {
-  return node.op_type() == op && (node.domain().empty() || node.domain() == "ai.onnx");
-}
-
-const onnx::AttributeProto* attribute_of(const onnx::NodeProto& node, std::string_view name) {
-  for (const onnx::AttributeProto& attribute : node.attribute()) {
-    if (attribute.name() == name) return &attribute;
-  }
-  return nullptr;
-}
-
 void ConstantTruths::learn(const onnx::GraphProto& graph) {
   for (const onnx::TensorProto& tensor : graph.initializer()) learn(tensor, tensor.name());
 }
@@ -37,13 +28,13 @@ void ConstantTruths::learn(const onnx::TensorProto& tensor, const std::string& n
 void ConstantTruths::learn(const onnx::NodeProto& node) {
   if (node.output_size() == 0) return;
   if (is_standard(node, "Constant")) {
-    const onnx::AttributeProto* const value = attribute_of(node, "value");
+    const onnx::AttributeProto* const value = find_attribute(node, "value");
     if (value != nullptr && value->has_t()) learn(value->t(), node.output(0));
     return;
   }
   const auto known = node.input_size() == 1 ? of(node.input(0)) : std::nullopt;
   if (!known) return;
-  const onnx::AttributeProto* const to = attribute_of(node, "to");
+  const onnx::AttributeProto* const to = find_attribute(node, "to");
   if (is_standard(node, "Not")) truths_.insert_or_assign(node.output(0), !*known);
   if (is_standard(node, "Identity") ||
       (is_standard(node, "Cast") && to != nullptr && to->i() == onnx::TensorProto::BOOL))

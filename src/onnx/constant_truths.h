@@ -5,7 +5,6 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 
 namespace qvl {
@@ -26,9 +25,5 @@ class ConstantTruths {
  private:
   std::unordered_map<std::string, bool> truths_;
 };
-
-[[nodiscard]] bool is_standard(const onnx::NodeProto& node, std::string_view op);
-// Null when the node has none of that name.
-[[nodiscard]] const onnx::AttributeProto* attribute_of(const onnx::NodeProto& node, std::string_view name);
 
 }  // namespace qvl

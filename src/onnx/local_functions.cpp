@@ -25,7 +25,6 @@ constexpr std::size_t kDeepest = 64;
 constexpr std::size_t kLeastBytes = std::size_t{64} << 20U;
 
 using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
-using Names = std::unordered_map<std::string, std::string>;
 using Attributes = std::unordered_map<std::string, const onnx::AttributeProto*>;
 
 std::string standard(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
@@ -223,11 +222,6 @@ void Inliner::expand(const onnx::NodeProto& call, const onnx::FunctionProto& fun
     identity.add_output(output);
   }
   inside_.pop_back();
-}
-
-std::string renamed(const Names& names, const std::string& value) {
-  const auto found = value.empty() ? names.end() : names.find(value);
-  return found == names.end() ? value : found->second;
 }
 
 void Inliner::count_bytes(std::size_t bytes) {

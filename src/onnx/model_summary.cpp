@@ -12,6 +12,7 @@
 #include "core/shape.h"
 #include "onnx/branches.h"
 #include "onnx/model_state.h"
+#include "onnx/node_parts.h"
 #include "onnx/wire.h"
 #include "qvl/error.h"
 
@@ -63,8 +64,7 @@ class Summarizer {
   void graph(const onnx::GraphProto& g) {
     std::unordered_map<std::string_view, const std::string*> used_by;
     for (const onnx::NodeProto& node : g.node()) {
-      const bool standard = node.domain().empty() || node.domain() == "ai.onnx";
-      ++summary_.ops[standard ? node.op_type() : node.domain() + "::" + node.op_type()];
+      ++summary_.ops[is_standard(node) ? node.op_type() : node.domain() + "::" + node.op_type()];
       for (const std::string& input : node.input()) used_by.emplace(input, &node.op_type());
       for (const onnx::AttributeProto& attribute : node.attribute()) {
         if (attribute.has_g()) graph(attribute.g());

@@ -23,6 +23,11 @@ std::string NamePool::free_name(const std::string& wanted) {
   return name;
 }
 
+std::string renamed(const Names& names, const std::string& value) {
+  const auto found = value.empty() ? names.end() : names.find(value);
+  return found == names.end() ? value : found->second;
+}
+
 std::string call_name(const onnx::NodeProto& call) {
   if (!call.name().empty()) return call.name();
   for (const std::string& output : call.output()) {

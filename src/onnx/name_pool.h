@@ -23,6 +23,10 @@ class NamePool {
   std::unordered_map<std::string, int> seen_;  // how often a name was wanted again
 };
 
+using Names = std::unordered_map<std::string, std::string>;  // -> new ones
+// The new name of a value, or its own where it has none; "", an operand that is left out, stays.
+[[nodiscard]] std::string renamed(const Names& names, const std::string& value);
+
 // What is put in the place of a node is called after it: its name or, where it has none, its first output.
 [[nodiscard]] std::string call_name(const onnx::NodeProto& call);
 

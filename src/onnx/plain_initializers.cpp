@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "onnx/model_graph_state.h"
+#include "onnx/node_parts.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -15,7 +16,7 @@ namespace {
 constexpr std::uint64_t kMostSparseBytes = std::uint64_t{512} << 20U;
 
 const onnx::TensorProto* held_tensor(const onnx::NodeProto& node) {
-  if (node.op_type() != "Constant" || !(node.domain().empty() || node.domain() == "ai.onnx")) return nullptr;
+  if (!is_standard(node, "Constant")) return nullptr;
   if (node.output_size() != 1 || node.attribute_size() != 1) return nullptr;
   const onnx::AttributeProto& attribute = node.attribute(0);
   return attribute.name() == "value" && attribute.has_t() ? &attribute.t() : nullptr;

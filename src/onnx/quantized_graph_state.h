@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "onnx/model_state.h"
+#include "onnx/node_parts.h"
 #include "onnx/quantized_graph.h"
 
 namespace qvl {
@@ -35,13 +36,6 @@ inline void set_integer(onnx::NodeProto& node, const std::string& name, std::int
   attribute.set_name(name);
   attribute.set_type(onnx::AttributeProto::INT);
   attribute.set_i(value);
-}
-
-inline const onnx::AttributeProto* find_attribute(const onnx::NodeProto& node, const std::string& name) {
-  for (const onnx::AttributeProto& attribute : node.attribute()) {
-    if (attribute.name() == name) return &attribute;
-  }
-  return nullptr;
 }
 
 inline std::int64_t integer_of(const onnx::NodeProto& node, const std::string& name, std::int64_t missing) {

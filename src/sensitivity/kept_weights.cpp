@@ -4,19 +4,17 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <functional>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+
+#include "onnx/unit_ops.h"
 
 namespace qvl {
 namespace {
 
 constexpr std::size_t kMostNamed = 3;
-
-bool makes_units(const ModelGraph::Node& node) {
-  return node.domain.empty() && (node.op == "MatMul" || node.op == "Gemm" || node.op == "Conv");
-}
 
 bool is_weight(const ModelGraph::Constant& constant) {
   if (constant.shape.empty()) return false;
@@ -33,7 +31,7 @@ std::string what_of(const ModelGraph& graph, std::size_t index, std::size_t oper
   const ModelGraph::Node& node = graph.nodes()[index];
   if (operand >= node.inputs.size()) return node.op + ", in its sub-graphs";
   if (!node.domain.empty()) return node.domain + "::" + node.op;
-  if (!makes_units(node)) return node.op;
+  if (!is_unit_op(node.op)) return node.op;
   if (operand > 1) return "biases";
   if (operand == 0) return node.op + " with the constant on the left";
   if (const ModelGraph::Constant* const constant = graph.constant(node.inputs[1])) {
@@ -46,8 +44,7 @@ std::string what_of(const ModelGraph& graph, std::size_t index, std::size_t oper
 
 // Empty weights have no bytes, but are worth a word.
 bool is_told(const KeptWeights& kept, std::uint64_t bytes) {
-  const bool of_units = std::ranges::any_of(std::array{"MatMul ", "Gemm ", "Conv "},
-                                            [&](const char* op) { return kept.what.starts_with(op); });
+  const bool of_units = is_unit_op(std::string_view(kept.what).substr(0, kept.what.find(' ')));
   return of_units || (bytes > 0 && kept.bytes >= bytes / 100 && kept.bytes > 0);
 }
 

@@ -13,6 +13,7 @@
 #include "core/name_pattern.h"
 #include "core/parallel.h"
 #include "exporter/transpose.h"
+#include "onnx/unit_ops.h"
 #include "qvl/error.h"
 #include "runtime/session.h"
 #include "sensitivity/graph_walk.h"
@@ -61,7 +62,7 @@ WeightLayout layout_of(const ModelGraph& graph, std::size_t node, const Shape& s
 }
 
 bool takes_constant_weight(const ModelGraph& graph, const ModelGraph::Node& node) {
-  if (!node.domain.empty() || (node.op != "MatMul" && node.op != "Gemm" && node.op != "Conv")) return false;
+  if (!node.domain.empty() || !is_unit_op(node.op)) return false;
   return node.inputs.size() >= 2 && graph.is_constant(node.inputs[1]) && !graph.is_constant(node.inputs[0]);
 }
 
