@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
+import safetensors_file
+
 DTYPES = {"F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "BOOL": np.bool_, "U8": np.uint8}
 NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 ELEMENTS = {
@@ -28,31 +30,13 @@ BARS = {np.dtype(np.float32): 1e-5, np.dtype(np.float16): 2e-3}
 BATCH, TEXT = 2, 9
 
 
-def write_safetensors(path, tensors):
-    header, data = {}, b""
-    for name, array in tensors.items():
-        raw = np.ascontiguousarray(array).tobytes()
-        header[name] = {
-            "dtype": NAMES[array.dtype],
-            "shape": list(array.shape),
-            "data_offsets": [len(data), len(data) + len(raw)],
-        }
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+def write_inputs(path, arrays):
+    safetensors_file.write(path, {n: (NAMES[a.dtype], list(a.shape), np.ascontiguousarray(a).tobytes()) for n, a in arrays.items()})
 
 
-def read_safetensors(path):
-    raw = path.read_bytes()
-    length = int.from_bytes(raw[:8], "little")
-    tensors = {}
-    for name, entry in json.loads(raw[8 : 8 + length]).items():
-        if name == "__metadata__":
-            continue
-        begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        tensors[name] = np.frombuffer(raw[begin:end], DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    return tensors
+def read_outputs(path):
+    tensors = safetensors_file.read(path).items()
+    return {name: np.frombuffer(raw, DTYPES[dtype]).reshape(shape) for name, (dtype, shape, raw) in tensors}
 
 
 def image_tokens(folder):
@@ -114,13 +98,13 @@ def check(qvl, scratch, path):
     domains = sorted({node.domain or "ai.onnx" for node in model.graph.node})
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     inputs = random_inputs(path.parent, session)
-    write_safetensors(scratch / "in.safetensors", inputs)
+    write_inputs(scratch / "in.safetensors", inputs)
     subprocess.run(
         [qvl, "infer", path, "--inputs", scratch / "in.safetensors", "--outputs", scratch / "out.safetensors"],
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    expected = read_safetensors(scratch / "out.safetensors")
+    expected = read_outputs(scratch / "out.safetensors")
     names = [put.name for put in session.get_outputs()]
     if sorted(names) != sorted(expected):
         raise ValueError(f"outputs {names} and {sorted(expected)}")

@@ -20,6 +20,8 @@ import sys
 import time
 import zipfile
 
+import safetensors_file
+
 SAMPLES = 2
 WEIGHT_ONLY, ROUNDED = 1.01, 2.0
 # Of the mean square of the output: f32 arithmetic itself.
@@ -85,30 +87,15 @@ class Refused(Exception):
         self.step, self.message = step, message
 
 
-def write_safetensors(path, tensors):
-    header, data = {}, b""
-    for name, (dtype, shape, values) in tensors.items():
-        raw = array.array(CODES[dtype], values).tobytes()
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+def write_inputs(path, tensors):
+    coded = {name: (dtype, shape, array.array(CODES[dtype], values).tobytes()) for name, (dtype, shape, values) in tensors.items()}
+    safetensors_file.write(path, coded)
 
 
-def read_safetensors(path):
+def read_outputs(path):
     """By name: shape and values."""
-    raw = path.read_bytes()
-    length = int.from_bytes(raw[:8], "little")
-    tensors = {}
-    for name, entry in json.loads(raw[8 : 8 + length]).items():
-        if name == "__metadata__":
-            continue
-        begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        values = array.array(CODES[entry["dtype"]])
-        values.frombytes(raw[begin:end])
-        tensors[name] = entry["shape"], values
-    return tensors
+    tensors = safetensors_file.read(path).items()
+    return {name: (shape, array.array(CODES[dtype], raw)) for name, (dtype, shape, raw) in tensors}
 
 
 def shape_of(file, put):
@@ -156,7 +143,7 @@ class Journey:
         for seed in range(SAMPLES):
             out = self.place / f"{name}-{seed}.safetensors"
             self.run("infer", model, "--inputs", self.place / f"data/{seed}.safetensors", "--outputs", out)
-            found.append(read_safetensors(out))
+            found.append(read_outputs(out))
         return found
 
     def error(self, model, name, output):
@@ -186,7 +173,7 @@ class Journey:
     def go(self, units):
         shown = json.loads(self.run("inspect", self.model, "--json"))
         for seed in range(SAMPLES):
-            write_safetensors(self.place / f"data/{seed}.safetensors", inputs_of(self.file, shown["inputs"], seed))
+            write_inputs(self.place / f"data/{seed}.safetensors", inputs_of(self.file, shown["inputs"], seed))
         self.plain = self.outputs(self.model, "plain")
         report = self.place / "report"
         formats = {"int8": WEIGHT_ONLY, "int8-dynamic": ROUNDED}

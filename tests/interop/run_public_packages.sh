@@ -13,13 +13,11 @@ qvl=$(realpath "$1") place=$(realpath "$2")/interop-packages
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 requirements=$here/requirements-public-packages.txt
 
-skip() {
-  printf 'SKIPPED: no public package is tried: %s\n' "$1"
-  exit 77
-}
-
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+
+# shellcheck source=tests/interop/environment.sh
+source "$here/environment.sh"
 
 fetch() {
   if [[ -f $place/.requirements ]] && cmp -s "$place/.requirements" "$requirements"; then

@@ -35,6 +35,18 @@ class Kept : public testing::Test {
   static Tensor run(const std::string& bytes, const fs::path& place, const Tensors& inputs) {
     return std::move(test::run_model(bytes, place, inputs, {"y"}, true).at("y"));
   }
+  // The quantized file is x w, with the weight in int8.
+  void expect_product_with(const std::vector<float>& w) const {
+    HandMadeModel rounded;
+    rounded.input("x", {4, 32});
+    rounded.floats("w", {32, 16}, test::plainly_quantized(w, {32, 16}, "MatMul", false, "int8"));
+    rounded.node("MatMul", {"x", "w"}, {"y"});
+    rounded.output("y");
+    const Tensors inputs{{"x", test::floats_of({4, 32}, test::noise(128, 3))}};
+    EXPECT_LE(test::difference(run(rounded.serialize(), folder_.path(), inputs),
+                               run(test::read_file(quantized()), quantized(), inputs)),
+              2e-6);
+  }
 
   const test::TemporaryFolder folder_;
 };
@@ -74,15 +86,7 @@ TEST_F(Kept, AnEmptyWeightKeepsItsNodeAndIsNamed) {
   ASSERT_EQ(file.kept.size(), 1U);
   EXPECT_EQ(file.kept[0].what, "MatMul with an empty weight");
   EXPECT_EQ(file.kept[0].nodes, std::vector<std::string>{"pruned"});
-  HandMadeModel rounded;
-  rounded.input("x", {4, 32});
-  rounded.floats("w", {32, 16}, test::plainly_quantized(w, {32, 16}, "MatMul", false, "int8"));
-  rounded.node("MatMul", {"x", "w"}, {"y"});
-  rounded.output("y");
-  const Tensors inputs{{"x", test::floats_of({4, 32}, test::noise(128, 3))}};
-  EXPECT_LE(test::difference(run(rounded.serialize(), folder_.path(), inputs),
-                             run(test::read_file(quantized()), quantized(), inputs)),
-            2e-6);
+  expect_product_with(w);
 }
 
 TEST_F(Kept, RecurrentAndTransposedOpsAreCountedWithTheirBytes) {
@@ -135,15 +139,7 @@ TEST_F(Kept, SparseWeightsAreQuantizedWithTheirZeros) {
     model.output("y");
     const qvl::QuantizedFile file = quantize(model, "int8");
     EXPECT_EQ(file.quantized, 1);
-    HandMadeModel rounded;
-    rounded.input("x", {4, 32});
-    rounded.floats("w", {32, 16}, test::plainly_quantized(dense, {32, 16}, "MatMul", false, "int8"));
-    rounded.node("MatMul", {"x", "w"}, {"y"});
-    rounded.output("y");
-    const Tensors inputs{{"x", test::floats_of({4, 32}, test::noise(128, 3))}};
-    EXPECT_LE(test::difference(run(rounded.serialize(), folder_.path(), inputs),
-                               run(test::read_file(quantized()), quantized(), inputs)),
-              2e-6);
+    expect_product_with(dense);
     places.set_int64_data(0, 40'000);
     try {
       (void)quantize(model);
