@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/attention.h"
+#include "kernels/attention.h"
 
 namespace {
 

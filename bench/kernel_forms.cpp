@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "onnx/kernel_model.h"
+#include "onnx/rewrite/kernel_model.h"
 #include "planner/kernel_times.h"
 #include "runtime/library.h"
 #include "runtime/session.h"

@@ -9,8 +9,8 @@ option(QVL_INSTALL_ONNXRUNTIME "Install the ONNX Runtime library beside qvl" ON)
 # The library is made of the layers' object files, so that the public functions get into it, referenced or not.
 add_library(qvl_shared SHARED)
 add_library(qvl::qvl ALIAS qvl_shared)
-foreach(layer core checkpoint text image onnx quant runtime qwen25vl exporter engine synth verify sensitivity quantizer planner evaluation server)
-  if(TARGET qvl_${layer})
+foreach(layer ${QVL_LAYERS})
+  if(NOT layer STREQUAL "bench")
     target_sources(qvl_shared PRIVATE $<TARGET_OBJECTS:qvl_${layer}>)
     target_link_libraries(qvl_shared PRIVATE qvl_${layer}) # for the libraries that the layer needs
   endif()

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "exporter/manifest.h"
+#include "folder/manifest.h"
 #include "qvl/error.h"
 
 namespace {

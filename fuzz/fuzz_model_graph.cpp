@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "onnx/model_graph.h"
+#include "onnx/read/model_graph.h"
 #include "qvl/error.h"
 
 namespace {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "onnx/model_summary.h"
+#include "onnx/read/model_summary.h"
 #include "qvl/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

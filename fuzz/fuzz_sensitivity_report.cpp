@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "qvl/error.h"
-#include "sensitivity/report_files.h"
-#include "sensitivity/report_reader.h"
+#include "sensitivity/report/report_files.h"
+#include "sensitivity/report/report_reader.h"
 
 namespace {
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tests/layers.sh [ROOT]: checks that the includes in ROOT/src and ROOT/include obey the layers (docs/architecture.md):
 #
-#   core <- {checkpoint,text,image,onnx,quant,runtime} <- qwen25vl <- {exporter,engine,synth} <- {sensitivity,server,verify} <- quantizer <- {planner,evaluation} <- bench <- cli
+#   core <- kernels <- {checkpoint,text,image,onnx,quant,runtime} <- models <- folder <- {exporter,engine,synth}
+#        <- {replay,verify} <- {sensitivity,quantizer} <- {planner,evaluation} <- {bench,server} <- cli
 #
 # An arrow's right side may include its left; siblings in braces never include each other. Each violation is printed
 # as FILE:LINE: REASON, and the exit code is then 1. It also checks that sources include the standard headers, fmt and
@@ -14,7 +15,7 @@ rules='
 function report(reason) { printf "%s:%s: %s\n", path, line, reason; bad = 1 }
 function layer_of(name) { sub(/\/.*/, "", name); return name }
 BEGIN {
-  order = "core|checkpoint text image onnx quant runtime|qwen25vl|exporter engine synth|sensitivity server verify|quantizer|planner evaluation|bench|cli"
+  order = "core|kernels|checkpoint text image onnx quant runtime|models|folder|exporter engine synth|replay verify|sensitivity quantizer|planner evaluation|bench server|cli"
   count = split(order, row, "|")
   for (i = 1; i <= count; i++) {
     members = split(row[i], member, " ")
@@ -142,7 +143,8 @@ self_test() {
     printf '%s\n' "${@:2}" >"$tree/$1"
   }
   local layer
-  for layer in core checkpoint text image onnx quant runtime qwen25vl exporter engine synth sensitivity server verify quantizer planner evaluation bench cli; do
+  for layer in core kernels checkpoint text image onnx quant runtime models folder exporter engine synth replay verify \
+    sensitivity quantizer planner evaluation bench server cli; do
     put "src/$layer/own.h" '#pragma once' '#include <vector>' '#include "qvl/error.h"'
   done
   put include/qvl/error.h '#include <string>'
@@ -152,9 +154,11 @@ self_test() {
   put src/checkpoint/good.cpp '#include "checkpoint/own.h"' '#include "core/own.h"' '#include <nlohmann/json.hpp>'
   put src/onnx/good.h '#include <onnx/onnx_pb.h>' '#include <google/protobuf/message.h>' '#include "onnx/own.h"'
   put src/runtime/good.cpp '#include <onnxruntime_c_api.h>' '#include <core/providers/resource.h>'
-  put src/qwen25vl/good.cpp '#include "text/own.h"' '#include "onnx/own.h"' '// #include "cli/own.h"'
-  put src/engine/good.cpp '#include "qwen25vl/own.h"' '#include "runtime/own.h"'
-  put src/verify/good.cpp '#include "engine/own.h"' '#include "exporter/own.h"'
+  put src/models/good.cpp '#include "text/own.h"' '#include "onnx/own.h"' '// #include "cli/own.h"'
+  put src/engine/good.cpp '#include "models/own.h"' '#include "runtime/own.h"'
+  put src/verify/good.cpp '#include "engine/own.h"' '#include "exporter/own.h"' '#include "folder/own.h"'
+  put src/models/family/good.cpp '#include "models/own.h"' '#include "image/own.h"' '#include "kernels/own.h"'
+  put src/quantizer/good.cpp '#include "replay/own.h"'
   put src/server/good.cpp '#include "engine/own.h"' '#include "exporter/own.h"' '#include <httplib.h>'
   put src/planner/good.cpp '#include "quantizer/own.h"' '#include "sensitivity/own.h"'
   put src/bench/good.cpp '#include "engine/own.h"' '#include "sensitivity/own.h"' '#include "exporter/own.h"'
@@ -170,14 +174,19 @@ self_test() {
   put src/core/bad_up.cpp '#include "core/own.h"' '#include "text/own.h"  // BAD'
   put src/text/bad_sibling.cpp '#include "image/own.h"  // BAD'
   put src/quant/bad_sibling.cpp '#include "runtime/own.h"  // BAD'
-  put src/qwen25vl/bad_up.h '#include "exporter/own.h"  // BAD'
+  put src/models/bad_up.h '#include "exporter/own.h"  // BAD'
   put src/exporter/bad_sibling.cpp '  #  include "engine/own.h"  // BAD'
   put src/sensitivity/bad_above.cpp '#include "quantizer/own.h"  // BAD'
+  put src/kernels/bad_up.cpp '#include "quant/own.h"  // BAD'
+  put src/folder/bad_up.cpp '#include "exporter/own.h"  // BAD'
+  put src/models/family/bad_up.cpp '#include "folder/own.h"  // BAD'
+  put src/replay/bad_sibling.cpp '#include "verify/own.h"  // BAD'
+  put src/quantizer/bad_sibling.cpp '#include "sensitivity/own.h"  // BAD'
   put src/planner/bad_sibling.cpp '#include "evaluation/own.h"  // BAD'
   put src/verify/bad_above.cpp '#include "bench/own.h"  // BAD'
   put src/exporter/bad_verify.cpp '#include "verify/own.h"  // BAD'
   put src/synth/bad_sibling.cpp '#include "exporter/own.h"  // BAD'
-  put src/sensitivity/bad_sibling.cpp '#include "server/own.h"  // BAD'
+  put src/bench/bad_sibling.cpp '#include "server/own.h"  // BAD'
   put src/engine/bad_cli.cpp '#include "cli/own.h"  // BAD'
   put src/helpers/bad_layer.cpp '#include <vector>  // BAD'
   put src/image/bad_relative.cpp '#include "own.h"  // BAD'

@@ -16,7 +16,7 @@
 #include "core/disk_space.h"
 #include "core/output_file.h"
 #include "core/staging_folder.h"
-#include "exporter/artifact_names.h"
+#include "folder/artifact_names.h"
 #include "qvl/error.h"
 
 namespace qvl {

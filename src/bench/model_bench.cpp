@@ -7,9 +7,9 @@
 
 #include "bench/machine_info.h"
 #include "core/tensor.h"
-#include "engine/model_folder.h"
 #include "engine/vision_encoder.h"
-#include "exporter/artifact_names.h"
+#include "folder/artifact_names.h"
+#include "folder/model_folder.h"
 #include "qvl/error.h"
 #include "runtime/library.h"
 #include "runtime/session.h"

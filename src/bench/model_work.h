@@ -5,8 +5,8 @@
 
 #include "checkpoint/model_config.h"
 #include "core/dtype.h"
-#include "qwen25vl/tensor_table.h"
-#include "qwen25vl/window_layout.h"
+#include "models/qwen25vl/tensor_table.h"
+#include "models/qwen25vl/window_layout.h"
 
 namespace qvl {
 

@@ -11,7 +11,7 @@
 #include "bench/machine_info.h"
 #include "cli/bench_table.h"
 #include "cli/progress_bar.h"
-#include "exporter/artifact_names.h"
+#include "folder/artifact_names.h"
 #include "qvl/version.h"
 
 namespace qvl::cli {

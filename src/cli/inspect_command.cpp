@@ -11,9 +11,9 @@
 #include "cli/command.h"
 #include "cli/progress_bar.h"
 #include "cli/weight_uses_json.h"
-#include "onnx/model_summary.h"
+#include "onnx/read/model_summary.h"
 #include "qvl/error.h"
-#include "sensitivity/kept_weights.h"
+#include "replay/kept_weights.h"
 
 namespace qvl::cli {
 namespace {

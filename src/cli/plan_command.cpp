@@ -14,7 +14,7 @@
 #include "cli/progress_bar.h"
 #include "cli/sensitivity_progress.h"
 #include "qvl/plan.h"
-#include "sensitivity/unmeasured.h"
+#include "replay/unmeasured.h"
 
 namespace qvl::cli {
 namespace {

@@ -15,9 +15,9 @@
 #include "image/decode.h"
 #include "image/resize.h"
 #include "image/smart_resize.h"
+#include "models/qwen25vl/patches.h"
+#include "models/qwen25vl/picture_input.h"
 #include "qvl/error.h"
-#include "qwen25vl/patches.h"
-#include "qwen25vl/picture_input.h"
 
 namespace qvl::cli {
 namespace {

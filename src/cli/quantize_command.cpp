@@ -14,9 +14,9 @@
 #include "cli/weight_uses_json.h"
 #include "core/json_text.h"
 #include "qvl/quantize.h"
-#include "sensitivity/kept_weights.h"
+#include "replay/kept_weights.h"
+#include "replay/unmeasured.h"
 #include "sensitivity/run_context.h"
-#include "sensitivity/unmeasured.h"
 
 namespace qvl::cli {
 namespace {

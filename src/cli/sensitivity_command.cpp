@@ -10,8 +10,8 @@
 #include "cli/sensitivity_arguments.h"
 #include "cli/sensitivity_progress.h"
 #include "qvl/sensitivity.h"
-#include "sensitivity/report_verdict.h"
-#include "sensitivity/unmeasured.h"
+#include "replay/unmeasured.h"
+#include "sensitivity/report/report_verdict.h"
 
 namespace qvl::cli {
 namespace {

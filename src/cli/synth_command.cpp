@@ -5,7 +5,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
-#include "qwen25vl/preset.h"
+#include "models/qwen25vl/preset.h"
 #include "synth/synthesize.h"
 
 namespace qvl::cli {

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "models/qwen25vl/prompt_layout.h"
 #include "qvl/error.h"
-#include "qwen25vl/prompt_layout.h"
 
 namespace qvl {
 namespace {

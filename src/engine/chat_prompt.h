@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/model_folder.h"
+#include "folder/model_folder.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 

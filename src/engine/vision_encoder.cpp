@@ -1,7 +1,7 @@
 #include "engine/vision_encoder.h"
 
 #include "image/resize.h"
-#include "qwen25vl/picture_input.h"
+#include "models/qwen25vl/picture_input.h"
 
 namespace qvl {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "engine/model_folder.h"
+#include "folder/model_folder.h"
 #include "image/rgb_image.h"
 #include "runtime/session.h"
 

@@ -10,7 +10,7 @@
 #include "evaluation/kept_logits.h"
 #include "evaluation/question_set.h"
 #include "evaluation/question_tokens.h"
-#include "exporter/manifest.h"
+#include "folder/manifest.h"
 #include "runtime/provider.h"
 #include "sensitivity/metrics.h"
 #include "text/known_template.h"

@@ -9,10 +9,10 @@
 
 #include "core/tensor.h"
 #include "engine/greedy_answer.h"
-#include "engine/model_folder.h"
 #include "engine/text_decoder.h"
 #include "evaluation/question_set.h"
 #include "evaluation/question_tokens.h"
+#include "folder/model_folder.h"
 #include "qvl/evaluate.h"
 #include "runtime/session_options.h"
 #include "text/tokenizer.h"

@@ -6,7 +6,7 @@
 
 #include "core/json_text.h"
 #include "qvl/error.h"
-#include "sensitivity/chat_samples.h"
+#include "replay/chat_samples.h"
 
 namespace qvl {
 namespace {

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "engine/chat_prompt.h"
+#include "models/qwen25vl/prompt_layout.h"
 #include "qvl/error.h"
-#include "qwen25vl/prompt_layout.h"
 #include "text/tokenizer.h"
 
 namespace qvl {

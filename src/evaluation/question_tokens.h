@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
-#include "engine/model_folder.h"
 #include "evaluation/question_set.h"
+#include "folder/model_folder.h"
 
 namespace qvl {
 

@@ -7,11 +7,11 @@
 
 #include "core/disk_space.h"
 #include "core/process_memory.h"
-#include "exporter/artifact_names.h"
 #include "exporter/weight_stream.h"
-#include "onnx/model_summary.h"
-#include "qwen25vl/text_graph.h"
-#include "qwen25vl/vision_graph.h"
+#include "folder/artifact_names.h"
+#include "models/qwen25vl/text_graph.h"
+#include "models/qwen25vl/vision_graph.h"
+#include "onnx/read/model_summary.h"
 
 namespace qvl {
 namespace {

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "exporter/export_source.h"
-#include "exporter/manifest.h"
+#include "folder/manifest.h"
+#include "models/qwen25vl/tensor_table.h"
 #include "onnx/onnx_model.h"
 #include "qvl/export.h"
-#include "qwen25vl/tensor_table.h"
 
 namespace qvl {
 

@@ -10,7 +10,7 @@
 #include "checkpoint/checkpoint.h"
 #include "core/staging_folder.h"
 #include "exporter/export_plan.h"
-#include "exporter/manifest.h"
+#include "folder/manifest.h"
 #include "qvl/export.h"
 
 namespace qvl {

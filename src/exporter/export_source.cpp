@@ -1,31 +1,18 @@
 #include "exporter/export_source.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 
-#include "exporter/fingerprint.h"
 #include "exporter/weight_stream.h"
-#include "qwen25vl/checkpoint_outline.h"
-#include "qwen25vl/preset.h"
+#include "folder/copied_files.h"
+#include "folder/fingerprint.h"
+#include "models/qwen25vl/checkpoint_outline.h"
+#include "models/qwen25vl/preset.h"
 
 namespace qvl {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array<std::string_view, 12> kCopiedFiles{"config.json",
-                                                        "generation_config.json",
-                                                        "preprocessor_config.json",
-                                                        "processor_config.json",
-                                                        "tokenizer.json",
-                                                        "tokenizer_config.json",
-                                                        "chat_template.json",
-                                                        "chat_template.jinja",
-                                                        "special_tokens_map.json",
-                                                        "added_tokens.json",
-                                                        "vocab.json",
-                                                        "merges.txt"};
 
 // weakly_canonical also gives "." and "folder/" a name.
 std::string folder_name(const fs::path& folder) {
@@ -35,15 +22,13 @@ std::string folder_name(const fs::path& folder) {
 
 }  // namespace
 
-std::span<const std::string_view> copied_files() { return kCopiedFiles; }
-
 ExportSource source_from_checkpoint(const Checkpoint& checkpoint) {
   ExportSource source;
   source.name = folder_name(checkpoint.folder());
   source.fingerprint = checkpoint_fingerprint(checkpoint);
   source.config = checkpoint.config();
   source.tensor = source_lookup(checkpoint);
-  for (const std::string_view file : kCopiedFiles) {
+  for (const std::string_view file : copied_files()) {
     const fs::path path = checkpoint.folder() / file;
     if (fs::is_regular_file(path)) source.files.push_back({std::string(file), fs::file_size(path)});
   }
@@ -63,7 +48,7 @@ ExportSource source_from_preset(std::string_view name) {
     const auto& [found, dtype] = *dtypes.find(tensor);
     return SourceTensor{found, dtype};
   };
-  for (const std::string_view copied : kCopiedFiles) {
+  for (const std::string_view copied : copied_files()) {
     const auto file = std::ranges::find(outline.files, copied, &TextFile::name);
     if (file != outline.files.end()) source.files.push_back({file->name, file->text.size()});
   }

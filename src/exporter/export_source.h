@@ -3,14 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/model_config.h"
-#include "exporter/tensor_report.h"
+#include "folder/tensor_report.h"
 
 namespace qvl {
 
@@ -26,9 +25,6 @@ struct ExportSource {
   SourceLookup tensor;
   std::vector<SmallFile> files;  // those that are copied into the model folder as they are
 };
-
-// Names of the checkpoint's files that are copied into the model folder, where the checkpoint has them.
-[[nodiscard]] std::span<const std::string_view> copied_files();
 
 // The checkpoint must outlive the source, and match the TensorTable of its config.
 [[nodiscard]] ExportSource source_from_checkpoint(const Checkpoint& checkpoint);

@@ -11,7 +11,7 @@
 
 #include "core/output_file.h"
 #include "exporter/weight_source.h"
-#include "onnx/quantized_graph.h"
+#include "onnx/rewrite/quantized_graph.h"
 #include "quant/quant_plan.h"
 #include "quant/quantization_error.h"
 #include "quant/quantized_weights.h"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "exporter/tensor_report.h"
+#include "folder/tensor_report.h"
 
 namespace qvl {
 

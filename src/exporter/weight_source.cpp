@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/convert.h"
-#include "exporter/transpose.h"
+#include "kernels/transpose.h"
 #include "qvl/error.h"
 
 namespace qvl {

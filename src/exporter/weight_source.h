@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
-#include "exporter/tensor_report.h"
-#include "onnx/model_graph.h"
+#include "folder/tensor_report.h"
 #include "onnx/onnx_model.h"
-#include "onnx/quantized_graph.h"
+#include "onnx/read/model_graph.h"
+#include "onnx/rewrite/quantized_graph.h"
 #include "quant/weight_layout.h"
 
 namespace qvl {

@@ -18,7 +18,7 @@
 #include "core/parallel.h"
 #include "core/sha256.h"
 #include "exporter/stream_plan.h"
-#include "exporter/transpose.h"
+#include "kernels/transpose.h"
 
 namespace qvl {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "exporter/stream_plan.h"
-#include "exporter/tensor_report.h"
+#include "folder/tensor_report.h"
 #include "onnx/onnx_model.h"
 #include "qvl/progress.h"
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "onnx/quantized_graph.h"
+#include "onnx/rewrite/quantized_graph.h"
 #include "quant/packed_blocks.h"
 #include "runtime/library.h"
 #include "runtime/session.h"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "onnx/kernel_model.h"
+#include "onnx/rewrite/kernel_model.h"
 #include "planner/stored_size.h"
 #include "qvl/progress.h"
 #include "sensitivity/measurement_store.h"

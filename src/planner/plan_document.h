@@ -5,7 +5,7 @@
 
 #include "planner/plan_problem.h"
 #include "qvl/plan.h"
-#include "sensitivity/program.h"
+#include "replay/program.h"
 
 namespace qvl {
 

@@ -11,7 +11,7 @@
 #include "qvl/plan.h"
 #include "sensitivity/fill_report.h"
 #include "sensitivity/front_setting.h"
-#include "sensitivity/report_files.h"
+#include "sensitivity/report/report_files.h"
 #include "sensitivity/run_context.h"
 
 namespace qvl {

@@ -10,7 +10,7 @@
 #include "planner/knapsack.h"
 #include "planner/plan_units.h"
 #include "qvl/plan.h"
-#include "sensitivity/model_part.h"
+#include "replay/model_part.h"
 
 namespace qvl {
 

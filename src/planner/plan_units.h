@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "planner/stored_size.h"
-#include "sensitivity/program.h"
+#include "replay/program.h"
 
 namespace qvl {
 

@@ -5,9 +5,9 @@
 #include <unordered_set>
 
 #include "core/mapped_file.h"
-#include "onnx/quantized_graph.h"
+#include "onnx/rewrite/quantized_graph.h"
 #include "quantizer/prepared_model.h"
-#include "sensitivity/kept_weights.h"
+#include "replay/kept_weights.h"
 
 namespace qvl {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "quant/format.h"
 #include "quant/weight_layout.h"
-#include "sensitivity/model_part.h"
+#include "replay/model_part.h"
 
 namespace qvl {
 

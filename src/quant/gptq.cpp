@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/parallel.h"
-#include "quant/dense_cholesky.h"
-#include "quant/dense_product.h"
+#include "kernels/dense_cholesky.h"
+#include "kernels/dense_product.h"
 #include "quant/gptq_panel.h"
 #include "quant/scale_search.h"
 #include "qvl/error.h"

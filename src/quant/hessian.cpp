@@ -7,7 +7,7 @@
 #include <new>
 
 #include "core/parallel.h"
-#include "quant/dense_product.h"
+#include "kernels/dense_product.h"
 #include "qvl/error.h"
 
 namespace qvl {

@@ -12,10 +12,10 @@
 #include "quant/scale_search.h"
 #include "quantizer/channel_stats.h"
 #include "qvl/error.h"
-#include "sensitivity/memory_plan.h"
-#include "sensitivity/open_program.h"
-#include "sensitivity/replay.h"
-#include "sensitivity/weight_store.h"
+#include "replay/memory_plan.h"
+#include "replay/open_program.h"
+#include "replay/replay.h"
+#include "replay/weight_store.h"
 
 namespace qvl {
 namespace {

@@ -8,7 +8,7 @@
 #include "core/json_text.h"
 #include "core/name_pattern.h"
 #include "qvl/error.h"
-#include "sensitivity/unit.h"
+#include "replay/unit.h"
 
 namespace qvl {
 namespace {

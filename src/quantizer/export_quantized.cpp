@@ -8,13 +8,13 @@
 #include "core/output_file.h"
 #include "core/sha256.h"
 #include "core/staging_folder.h"
-#include "exporter/artifact_names.h"
 #include "exporter/export_run.h"
 #include "exporter/weight_stream.h"
+#include "folder/artifact_names.h"
 #include "quantizer/chosen_plan.h"
 #include "quantizer/model_output.h"
 #include "qvl/quantize.h"
-#include "sensitivity/kept_weights.h"
+#include "replay/kept_weights.h"
 
 namespace qvl {
 namespace {

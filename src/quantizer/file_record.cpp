@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "exporter/manifest.h"
+#include "folder/manifest.h"
 #include "qvl/version.h"
 
 namespace qvl {

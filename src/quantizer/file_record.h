@@ -4,7 +4,7 @@
 #include <span>
 #include <string>
 
-#include "exporter/tensor_report.h"
+#include "folder/tensor_report.h"
 #include "quant/quant_plan.h"
 
 namespace qvl {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/output_file.h"
-#include "exporter/artifact_names.h"
+#include "folder/artifact_names.h"
 
 namespace qvl {
 namespace {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "exporter/quantized_data.h"
-#include "exporter/tensor_report.h"
-#include "onnx/quantized_graph.h"
+#include "folder/tensor_report.h"
+#include "onnx/rewrite/quantized_graph.h"
 #include "quantizer/prepared_model.h"
 
 namespace qvl {

@@ -8,7 +8,7 @@
 
 #include "quant/packed_blocks.h"
 #include "qvl/error.h"
-#include "sensitivity/weight_view.h"
+#include "replay/weight_view.h"
 
 namespace qvl {
 namespace {

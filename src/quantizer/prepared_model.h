@@ -8,11 +8,11 @@
 
 #include "exporter/quantized_data.h"
 #include "exporter/weight_source.h"
-#include "onnx/model_graph.h"
-#include "onnx/quantized_graph.h"
+#include "onnx/read/model_graph.h"
+#include "onnx/rewrite/quantized_graph.h"
 #include "quant/activation.h"
 #include "quant/quant_plan.h"
-#include "sensitivity/unit.h"
+#include "replay/unit.h"
 
 namespace qvl {
 

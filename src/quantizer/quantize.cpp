@@ -13,16 +13,17 @@
 #include "core/output_folder.h"
 #include "core/sha256.h"
 #include "core/staging_folder.h"
-#include "exporter/artifact_names.h"
 #include "exporter/export_source.h"
-#include "exporter/manifest.h"
+#include "folder/artifact_names.h"
+#include "folder/copied_files.h"
+#include "folder/manifest.h"
 #include "quantizer/calibration_run.h"
 #include "quantizer/chosen_plan.h"
 #include "quantizer/file_record.h"
 #include "quantizer/model_output.h"
-#include "sensitivity/kept_weights.h"
-#include "sensitivity/model_hash.h"
-#include "sensitivity/unmeasured.h"
+#include "replay/kept_weights.h"
+#include "replay/model_hash.h"
+#include "replay/unmeasured.h"
 
 namespace qvl {
 namespace {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <span>
 
-#include "core/attention.h"
+#include "kernels/attention.h"
 #include "runtime/block_attention.h"
 #include "runtime/operator_context.h"
 #include "runtime/ort_handle.h"

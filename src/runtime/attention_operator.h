@@ -1,4 +1,4 @@
-// The operator Attention of the domain qvl: core/attention.h as a node. Internal to this layer.
+// The operator Attention of the domain qvl: kernels/attention.h as a node. Internal to this layer.
 #pragma once
 
 #include <onnxruntime_c_api.h>

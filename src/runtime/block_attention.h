@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "core/attention.h"
-#include "core/attention_layout.h"
+#include "kernels/attention.h"
+#include "kernels/attention_layout.h"
 #include "runtime/ort_handle.h"
 
 struct OrtKernelContext;

@@ -9,7 +9,7 @@
 #include <optional>
 #include <span>
 
-#include "core/attention.h"
+#include "kernels/attention.h"
 #include "qvl/error.h"
 #include "runtime/library.h"
 

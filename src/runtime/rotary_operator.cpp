@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "core/rotary.h"
+#include "kernels/rotary.h"
 #include "runtime/operator_context.h"
 #include "runtime/ort_handle.h"
 

@@ -1,4 +1,4 @@
-// The operator Rotary of the domain qvl: core/rotary.h as a node. Internal to this layer.
+// The operator Rotary of the domain qvl: kernels/rotary.h as a node. Internal to this layer.
 #pragma once
 
 #include <onnxruntime_c_api.h>

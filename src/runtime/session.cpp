@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "core/denormals.h"
+#include "kernels/denormals.h"
 #include "qvl/error.h"
 #include "runtime/cancel_watch.h"
 #include "runtime/element_type.h"

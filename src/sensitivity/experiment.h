@@ -14,11 +14,11 @@
 #include "quant/format.h"
 #include "quant/range_calibrator.h"
 #include "qvl/sensitivity.h"
-#include "sensitivity/flight.h"
+#include "replay/flight.h"
+#include "replay/memory_plan.h"
+#include "replay/replay.h"
 #include "sensitivity/measurement_keys.h"
 #include "sensitivity/measurement_store.h"
-#include "sensitivity/memory_plan.h"
-#include "sensitivity/replay.h"
 
 namespace qvl {
 

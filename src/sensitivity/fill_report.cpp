@@ -11,7 +11,7 @@
 #include "sensitivity/exact_choice.h"
 #include "sensitivity/front_setting.h"
 #include "sensitivity/metrics.h"
-#include "sensitivity/report_reader.h"
+#include "sensitivity/report/report_reader.h"
 
 namespace qvl {
 namespace {

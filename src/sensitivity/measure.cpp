@@ -11,7 +11,7 @@
 #include "sensitivity/estimate.h"
 #include "sensitivity/exact_choice.h"
 #include "sensitivity/fill_report.h"
-#include "sensitivity/report_files.h"
+#include "sensitivity/report/report_files.h"
 #include "sensitivity/run_context.h"
 
 namespace qvl {

@@ -3,18 +3,15 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/tensor.h"
 #include "qvl/sensitivity.h"
+#include "replay/answer_rows.h"
 
 namespace qvl {
-
-// Which kind of token a row of a tensor belongs to.
-enum class RowKind : std::uint8_t { other, picture, text };
 
 // Squared norms: of the difference, of the unquantized tensor, of the quantized one, and the two's product.
 struct LocalSums {
@@ -58,16 +55,6 @@ struct OutputSums {
 
   [[nodiscard]] std::vector<double> numbers() const;
   static OutputSums of(std::span<const double> numbers);
-};
-
-// Where the output's rows are logits of next tokens: which rows count, and which tokens the answer wants
-// there (empty: none is known).
-struct AnswerRows {
-  std::vector<std::int64_t> rows;
-  std::vector<std::int64_t> tokens;
-  // How many rows they were chosen from, before the output was seen: where it has another number, none is a
-  // token's own, and all of them count.
-  std::optional<std::int64_t> among = std::nullopt;
 };
 
 // f32 tensors of one shape. `answer` null: no logits.

@@ -7,10 +7,10 @@
 
 #include "core/json_text.h"
 #include "core/output_folder.h"
+#include "replay/model_hash.h"
+#include "replay/open_program.h"
 #include "sensitivity/baselines.h"
-#include "sensitivity/model_hash.h"
-#include "sensitivity/open_program.h"
-#include "sensitivity/report_files.h"
+#include "sensitivity/report/report_files.h"
 #include "sensitivity/skeleton.h"
 
 namespace qvl {

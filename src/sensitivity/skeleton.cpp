@@ -8,10 +8,10 @@
 #include <string_view>
 
 #include "qvl/version.h"
+#include "replay/graph_walk.h"
+#include "replay/unmeasured.h"
 #include "runtime/library.h"
-#include "sensitivity/graph_walk.h"
 #include "sensitivity/run_settings.h"
-#include "sensitivity/unmeasured.h"
 
 namespace qvl {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "qvl/sensitivity.h"
-#include "sensitivity/program.h"
+#include "replay/program.h"
 
 namespace qvl {
 

@@ -13,8 +13,8 @@
 #include "core/output_folder.h"
 #include "core/parallel.h"
 #include "core/staging_folder.h"
+#include "models/qwen25vl/checkpoint_outline.h"
 #include "qvl/error.h"
-#include "qwen25vl/checkpoint_outline.h"
 #include "synth/noise.h"
 #include "synth/weight_distribution.h"
 

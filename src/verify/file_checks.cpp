@@ -8,10 +8,11 @@
 #include "core/json_text.h"
 #include "core/parallel.h"
 #include "core/sha256.h"
-#include "exporter/artifact_names.h"
 #include "exporter/export_source.h"
-#include "qwen25vl/picture_input.h"
-#include "qwen25vl/prompt_layout.h"
+#include "folder/artifact_names.h"
+#include "folder/copied_files.h"
+#include "models/qwen25vl/picture_input.h"
+#include "models/qwen25vl/prompt_layout.h"
 
 namespace qvl {
 namespace {

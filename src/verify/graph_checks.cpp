@@ -6,12 +6,12 @@
 #include <map>
 
 #include "core/mapped_file.h"
-#include "exporter/artifact_names.h"
-#include "onnx/model_summary.h"
-#include "onnx/quantized_graph.h"
+#include "folder/artifact_names.h"
+#include "models/qwen25vl/text_graph.h"
+#include "models/qwen25vl/vision_graph.h"
+#include "onnx/read/model_summary.h"
+#include "onnx/rewrite/quantized_graph.h"
 #include "qvl/version.h"
-#include "qwen25vl/text_graph.h"
-#include "qwen25vl/vision_graph.h"
 
 namespace qvl {
 namespace {

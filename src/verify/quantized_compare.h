@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
-#include "exporter/manifest.h"
-#include "qwen25vl/tensor_table.h"
+#include "folder/manifest.h"
+#include "models/qwen25vl/tensor_table.h"
 #include "verify/weight_compare.h"
 
 namespace qvl {

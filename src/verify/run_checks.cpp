@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "image/rgb_image.h"
-#include "qwen25vl/picture_input.h"
+#include "models/qwen25vl/picture_input.h"
 #include "verify/outputs.h"
 #include "verify/text_input.h"
 

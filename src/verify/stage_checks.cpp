@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "image/resize.h"
-#include "qwen25vl/picture_input.h"
-#include "qwen25vl/prompt_layout.h"
+#include "models/qwen25vl/picture_input.h"
+#include "models/qwen25vl/prompt_layout.h"
 #include "verify/outputs.h"
 #include "verify/stage_compare.h"
 

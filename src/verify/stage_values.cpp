@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "qwen25vl/window_layout.h"
+#include "models/qwen25vl/window_layout.h"
 
 namespace qvl {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "checkpoint/model_config.h"
 #include "image/pixel_size.h"
-#include "onnx/model_probe.h"
+#include "onnx/read/model_probe.h"
 
 namespace qvl {
 
@@ -43,7 +43,7 @@ struct PositionValues {
 
 // Where rows of the reference's window order lie in ours. They are the same where all windows are whole;
 // ragged ones stand where they are in the picture there, and behind the whole ones here
-// (qwen25vl/window_layout.h). Source: get_window_index of transformers' modeling_qwen2_5_vl.py.
+// (models/qwen25vl/window_layout.h). Source: get_window_index of transformers' modeling_qwen2_5_vl.py.
 [[nodiscard]] std::vector<std::int64_t> our_window_rows(std::span<const std::int64_t> reference_rows,
                                                         PixelSize size, const VisionConfig& vision);
 

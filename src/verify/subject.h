@@ -11,11 +11,11 @@
 #include "checkpoint/generation_config.h"
 #include "checkpoint/model_config.h"
 #include "checkpoint/preprocessor_config.h"
-#include "exporter/manifest.h"
-#include "onnx/model_probe.h"
+#include "folder/manifest.h"
+#include "models/qwen25vl/tensor_table.h"
 #include "onnx/onnx_model.h"
+#include "onnx/read/model_probe.h"
 #include "qvl/verify.h"
-#include "qwen25vl/tensor_table.h"
 #include "text/tokenizer.h"
 
 namespace qvl {

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "core/parallel.h"
-#include "exporter/artifact_names.h"
-#include "exporter/fingerprint.h"
+#include "folder/artifact_names.h"
+#include "folder/fingerprint.h"
 #include "verify/quantized_compare.h"
 #include "verify/weight_compare.h"
 

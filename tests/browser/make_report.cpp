@@ -8,7 +8,7 @@
 #include <string>
 
 #include "qvl/error.h"
-#include "sensitivity/report_files.h"
+#include "sensitivity/report/report_files.h"
 #include "support/fake_report.h"
 
 int main(int argc, char** argv) {

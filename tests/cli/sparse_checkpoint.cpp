@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "core/json_text.h"
-#include "qwen25vl/tensor_table.h"
+#include "models/qwen25vl/tensor_table.h"
 #include "support/test_data.h"
 
 namespace qvl::test {

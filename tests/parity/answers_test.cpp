@@ -5,13 +5,13 @@
 #include <fstream>
 
 #include "core/json_text.h"
-#include "engine/model_folder.h"
 #include "engine/text_decoder.h"
 #include "engine/vision_encoder.h"
+#include "folder/model_folder.h"
 #include "image/decode.h"
+#include "models/qwen25vl/prompt_layout.h"
 #include "parity/golden.h"
 #include "qvl/qvl.h"
-#include "qwen25vl/prompt_layout.h"
 #include "support/test_data.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"

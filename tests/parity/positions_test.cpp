@@ -2,11 +2,11 @@
 #include <gtest/gtest.h>
 
 #include "core/json_text.h"
-#include "onnx/graph_builder.h"
+#include "models/qwen25vl/rope_index.h"
+#include "models/qwen25vl/text_graph.h"
+#include "onnx/build/graph_builder.h"
 #include "onnx/onnx_model.h"
 #include "parity/golden.h"
-#include "qwen25vl/rope_index.h"
-#include "qwen25vl/text_graph.h"
 #include "support/test_data.h"
 
 namespace qvl {

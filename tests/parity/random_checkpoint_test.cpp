@@ -9,9 +9,9 @@
 
 #include "checkpoint/checkpoint.h"
 #include "exporter/weight_stream.h"
+#include "models/qwen25vl/vision_graph.h"
 #include "parity/golden.h"
 #include "qvl/export.h"
-#include "qwen25vl/vision_graph.h"
 #include "support/test_data.h"
 #include "synth/synthesize.h"
 

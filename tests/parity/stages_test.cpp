@@ -3,10 +3,10 @@
 
 #include "checkpoint/checkpoint.h"
 #include "exporter/weight_stream.h"
+#include "models/qwen25vl/patches.h"
+#include "models/qwen25vl/vision_graph.h"
+#include "models/qwen25vl/window_layout.h"
 #include "parity/golden.h"
-#include "qwen25vl/patches.h"
-#include "qwen25vl/vision_graph.h"
-#include "qwen25vl/window_layout.h"
 #include "support/test_data.h"
 
 namespace qvl {

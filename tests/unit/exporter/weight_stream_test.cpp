@@ -5,9 +5,9 @@
 #include <cstring>
 
 #include "core/sha256.h"
-#include "onnx/graph_builder.h"
+#include "models/qwen25vl/text_graph.h"
+#include "onnx/build/graph_builder.h"
 #include "qvl/error.h"
-#include "qwen25vl/text_graph.h"
 #include "support/test_data.h"
 
 namespace qvl {

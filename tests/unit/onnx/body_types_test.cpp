@@ -1,7 +1,7 @@
 // Slices with the bodies of If, Loop and Scan, for which a runtime needs the shapes outside.
 #include <gtest/gtest.h>
 
-#include "onnx/model_graph.h"
+#include "onnx/read/model_graph.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"
 #include "support/test_data.h"

@@ -1,11 +1,11 @@
 // Branches put in the place of If nodes, and units found in bodies.
-#include "onnx/branches.h"
+#include "onnx/rewrite/branches.h"
 
 #include <gtest/gtest.h>
 
-#include "onnx/body_units.h"
-#include "onnx/model_graph.h"
-#include "onnx/model_summary.h"
+#include "onnx/read/body_units.h"
+#include "onnx/read/model_graph.h"
+#include "onnx/read/model_summary.h"
 #include "qvl/error.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"

@@ -1,4 +1,4 @@
-#include "onnx/dim.h"
+#include "onnx/build/dim.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
-#include "onnx/graph_builder.h"
+#include "onnx/build/graph_builder.h"
 
 #include <gtest/gtest.h>
 
-#include "onnx/model_summary.h"
 #include "onnx/onnx_model.h"
+#include "onnx/read/model_summary.h"
 #include "qvl/error.h"
 #include "support/test_data.h"
 

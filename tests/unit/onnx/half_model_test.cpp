@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/half.h"
-#include "onnx/model_graph.h"
+#include "onnx/read/model_graph.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"
 #include "support/test_data.h"

@@ -1,12 +1,12 @@
 // Models whose nodes call functions that they bring along.
-#include "onnx/local_functions.h"
+#include "onnx/rewrite/local_functions.h"
 
 #include <google/protobuf/message.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "onnx/model_graph.h"
+#include "onnx/read/model_graph.h"
 #include "qvl/error.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "core/half.h"
-#include "onnx/model_graph.h"
+#include "onnx/read/model_graph.h"
 #include "qvl/error.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"

@@ -1,5 +1,5 @@
 // What a ModelGraph says of a model, and which models it refuses.
-#include "onnx/model_graph.h"
+#include "onnx/read/model_graph.h"
 
 #include <gtest/gtest.h>
 

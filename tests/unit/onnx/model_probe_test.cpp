@@ -1,12 +1,12 @@
-#include "onnx/model_probe.h"
+#include "onnx/read/model_probe.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
 
-#include "onnx/graph_builder.h"
-#include "onnx/model_summary.h"
+#include "onnx/build/graph_builder.h"
 #include "onnx/onnx_model.h"
+#include "onnx/read/model_summary.h"
 #include "qvl/error.h"
 #include "support/test_data.h"
 

@@ -1,9 +1,9 @@
 // Models made of parts of a ModelGraph, run by ONNX Runtime.
-#include "onnx/model_slice.h"
+#include "onnx/read/model_slice.h"
 
 #include <gtest/gtest.h>
 
-#include "onnx/model_graph.h"
+#include "onnx/read/model_graph.h"
 #include "qvl/error.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"

@@ -1,8 +1,8 @@
-#include "onnx/model_summary.h"
+#include "onnx/read/model_summary.h"
 
 #include <gtest/gtest.h>
 
-#include "onnx/wire.h"
+#include "onnx/read/wire.h"
 #include "qvl/error.h"
 #include "support/test_data.h"
 

@@ -1,9 +1,9 @@
 // Nodes that draw random numbers, as a ModelGraph has them.
-#include "onnx/random_nodes.h"
+#include "onnx/read/random_nodes.h"
 
 #include <gtest/gtest.h>
 
-#include "onnx/model_graph.h"
+#include "onnx/read/model_graph.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"
 #include "support/test_data.h"

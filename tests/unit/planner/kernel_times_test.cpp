@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "onnx/kernel_model.h"
+#include "onnx/rewrite/kernel_model.h"
 #include "qvl/error.h"
 #include "runtime/session.h"
 #include "support/test_data.h"

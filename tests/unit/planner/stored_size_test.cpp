@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "checkpoint/safetensors_writer.h"
-#include "onnx/model_summary.h"
+#include "onnx/read/model_summary.h"
 #include "qvl/quantize.h"
 #include "support/hand_made_model.h"
 #include "support/one_op_model.h"

@@ -4,8 +4,8 @@
 #include <set>
 
 #include "core/json_text.h"
-#include "onnx/model_graph.h"
-#include "onnx/model_summary.h"
+#include "onnx/read/model_graph.h"
+#include "onnx/read/model_summary.h"
 #include "qvl/quantize.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"

@@ -3,9 +3,9 @@
 
 #include "core/json_text.h"
 #include "core/sha256.h"
-#include "engine/model_folder.h"
-#include "exporter/artifact_names.h"
-#include "exporter/manifest.h"
+#include "folder/artifact_names.h"
+#include "folder/manifest.h"
+#include "folder/model_folder.h"
 #include "quant/quant_plan.h"
 #include "qvl/engine.h"
 #include "qvl/quantize.h"

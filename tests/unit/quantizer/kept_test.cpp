@@ -2,11 +2,11 @@
 #include <gtest/gtest.h>
 
 #include "checkpoint/safetensors_writer.h"
-#include "onnx/model_summary.h"
+#include "onnx/read/model_summary.h"
 #include "qvl/error.h"
 #include "qvl/quantize.h"
 #include "qvl/sensitivity.h"
-#include "sensitivity/kept_weights.h"
+#include "replay/kept_weights.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"
 #include "support/test_data.h"

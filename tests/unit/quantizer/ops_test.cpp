@@ -7,7 +7,7 @@
 
 #include "checkpoint/safetensors_writer.h"
 #include "core/convert.h"
-#include "onnx/model_summary.h"
+#include "onnx/read/model_summary.h"
 #include "qvl/quantize.h"
 #include "runtime/session.h"
 #include "support/one_op_model.h"

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "checkpoint/safetensors_writer.h"
-#include "onnx/model_summary.h"
+#include "onnx/read/model_summary.h"
 #include "planner/stored_size.h"
 #include "qvl/error.h"
 #include "qvl/quantize.h"

@@ -7,7 +7,7 @@
 #include "checkpoint/safetensors_writer.h"
 #include "core/json_text.h"
 #include "qvl/error.h"
-#include "sensitivity/report_reader.h"
+#include "sensitivity/report/report_reader.h"
 #include "support/hand_made_model.h"
 #include "support/test_data.h"
 #include "unit/checkpoint/error_text.h"

@@ -3,7 +3,7 @@
 #include <limits>
 #include <vector>
 
-#include "sensitivity/report_files.h"
+#include "sensitivity/report/report_files.h"
 #include "support/fake_report.h"
 
 namespace qvl {

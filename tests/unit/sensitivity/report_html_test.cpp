@@ -4,7 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "sensitivity/report_files.h"
+#include "sensitivity/report/report_files.h"
 #include "support/fake_report.h"
 #include "support/test_data.h"
 

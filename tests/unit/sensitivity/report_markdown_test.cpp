@@ -4,8 +4,8 @@
 #include <cmath>
 #include <sstream>
 
-#include "sensitivity/report_files.h"
-#include "sensitivity/report_ranking.h"
+#include "sensitivity/report/report_files.h"
+#include "sensitivity/report/report_ranking.h"
 #include "support/fake_report.h"
 
 namespace qvl {

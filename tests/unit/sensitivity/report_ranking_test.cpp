@@ -1,4 +1,4 @@
-#include "sensitivity/report_ranking.h"
+#include "sensitivity/report/report_ranking.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // report.json, read back.
-#include "sensitivity/report_reader.h"
+#include "sensitivity/report/report_reader.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 
 #include "core/json_text.h"
 #include "qvl/error.h"
-#include "sensitivity/report_files.h"
+#include "sensitivity/report/report_files.h"
 #include "support/fake_report.h"
 #include "support/test_data.h"
 

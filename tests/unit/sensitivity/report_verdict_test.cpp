@@ -1,9 +1,9 @@
 // What reports say in words.
-#include "sensitivity/report_verdict.h"
+#include "sensitivity/report/report_verdict.h"
 
 #include <gtest/gtest.h>
 
-#include "sensitivity/unmeasured.h"
+#include "replay/unmeasured.h"
 #include "support/fake_report.h"
 
 namespace qvl {

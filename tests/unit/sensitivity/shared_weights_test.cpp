@@ -7,8 +7,8 @@
 
 #include "checkpoint/safetensors_writer.h"
 #include "qvl/sensitivity.h"
-#include "sensitivity/report_ranking.h"
-#include "sensitivity/report_verdict.h"
+#include "sensitivity/report/report_ranking.h"
+#include "sensitivity/report/report_verdict.h"
 #include "support/shared_encoder.h"
 #include "support/test_data.h"
 

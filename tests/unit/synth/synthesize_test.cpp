@@ -8,10 +8,10 @@
 #include "checkpoint/checkpoint.h"
 #include "core/convert.h"
 #include "core/sha256.h"
+#include "models/qwen25vl/byte_tokenizer.h"
+#include "models/qwen25vl/preset.h"
+#include "models/qwen25vl/tensor_table.h"
 #include "qvl/error.h"
-#include "qwen25vl/byte_tokenizer.h"
-#include "qwen25vl/preset.h"
-#include "qwen25vl/tensor_table.h"
 #include "support/test_data.h"
 #include "synth/weight_distribution.h"
 
