@@ -84,7 +84,7 @@ pip_command() { # sets the array `pip`; false when there is none that works
 # --- what is missing ------------------------------------------------------------------------------------------------
 
 packages=(
-  ccache cmake ninja-build g++ pkg-config unzip ca-certificates time
+  ccache cmake ninja-build g++ mold pkg-config unzip ca-certificates time
   libonnx-dev libprotobuf-dev protobuf-compiler
   nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev libicu-dev libssl-dev
   libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev libzip-dev libsqlite3-dev

@@ -151,10 +151,10 @@ Inputs text_inputs(const ModelBench& bench, std::int64_t tokens) {
 
 // The picture that the artifact takes.
 PixelSize picture_size(const TensorInfo& pixels, const std::string& file) {
-  constexpr std::int64_t kMostPixels = 100'000;
+  constexpr std::int64_t kLongestSide = 100'000;
   const PixelSize size{pixels.dims[2].size, pixels.dims[3].size};
   for (const std::int64_t side : {size.height, size.width}) {
-    if (side >= 1 && side <= kMostPixels && size.height * size.width <= 2000 * kMostPixels) continue;
+    if (side >= 1 && side <= kLongestSide && size.height * size.width <= 2000 * kLongestSide) continue;
     throw InputError(fmt::format("{}: {}; a fixed size of picture is expected", file, to_string(pixels)));
   }
   return size;

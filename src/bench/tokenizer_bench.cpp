@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "core/json_text.h"
+#include "core/text_file.h"
 #include "qvl/error.h"
 #include "text/tokenizer.h"
 

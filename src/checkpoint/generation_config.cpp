@@ -5,6 +5,7 @@
 
 #include "checkpoint/config_fields.h"
 #include "core/json_text.h"
+#include "core/text_file.h"
 
 namespace qvl {
 namespace {

@@ -13,6 +13,7 @@
 #include "checkpoint/config_fields.h"
 #include "checkpoint/message_quote.h"
 #include "core/json_text.h"
+#include "core/text_file.h"
 
 namespace qvl {
 namespace {

@@ -14,10 +14,10 @@ namespace qvl {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr std::uint64_t kMaxHeaderBytes = std::uint64_t{1} << 20U;
-constexpr std::size_t kMaxRank = 32;
+constexpr std::uint64_t kMaxNpyHeaderBytes = std::uint64_t{1} << 20U;
+constexpr std::size_t kMaxNpyRank = 32;
 
-[[noreturn]] void fail(std::string_view source, std::string_view what) {
+[[noreturn]] void refuse_array(std::string_view source, std::string_view what) {
   throw InputError(fmt::format("{} is not a valid .npy file: {}", source, what));
 }
 
@@ -73,9 +73,9 @@ class HeaderText {
     }
     skip_blanks();
     if (at_ < text_.size()) wrong("nothing more");
-    if (!has_descr_) fail(source_, "its header has no 'descr'");
-    if (!has_order_) fail(source_, "its header has no 'fortran_order'");
-    if (!has_shape_) fail(source_, "its header has no 'shape'");
+    if (!has_descr_) refuse_array(source_, "its header has no 'descr'");
+    if (!has_order_) refuse_array(source_, "its header has no 'fortran_order'");
+    if (!has_shape_) refuse_array(source_, "its header has no 'shape'");
     header.dtype = dtype_of(descr_, source_);
     return header;
   }
@@ -87,9 +87,9 @@ class HeaderText {
     if (key == "fortran_order") seen = &has_order_;
     if (key == "shape") seen = &has_shape_;
     if (seen == nullptr)
-      fail(source_, fmt::format("its header has an unknown key {}", quote_for_message(key)));
+      refuse_array(source_, fmt::format("its header has an unknown key {}", quote_for_message(key)));
     if (std::exchange(*seen, true))
-      fail(source_, fmt::format("its header has {} twice", quote_for_message(key)));
+      refuse_array(source_, fmt::format("its header has {} twice", quote_for_message(key)));
     if (key == "descr") {
       descr_ = descr();
     } else if (key == "fortran_order") {
@@ -125,7 +125,8 @@ class HeaderText {
     Shape shape;
     take('(');
     while (!take_if(')')) {
-      if (shape.size() == kMaxRank) fail(source_, fmt::format("it has more than {} dimensions", kMaxRank));
+      if (shape.size() == kMaxNpyRank)
+        refuse_array(source_, fmt::format("it has more than {} dimensions", kMaxNpyRank));
       shape.push_back(number());
       // (3) is a number in Python, not a shape.
       if (!take_if(',') && (shape.size() == 1 || peek() != ')')) wrong("a comma");
@@ -139,7 +140,7 @@ class HeaderText {
     const std::size_t begin = at_;
     for (; peek() >= '0' && peek() <= '9'; ++at_) {
       if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, peek() - '0', &value))
-        fail(source_, "a dimension of its shape is too large");
+        refuse_array(source_, "a dimension of its shape is too large");
     }
     if (at_ == begin) wrong("a number of 0 and more");
     if (peek() == 'L') ++at_;  // Python 2 wrote long numbers so
@@ -172,9 +173,10 @@ class HeaderText {
   // NUL at the end.
   [[nodiscard]] char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   [[noreturn]] void wrong(std::string_view expected) const {
-    fail(source_,
-         fmt::format("its header has {} where {} is expected",
-                     at_ < text_.size() ? quote_for_message(text_.substr(at_, 20)) : "its end", expected));
+    refuse_array(
+        source_,
+        fmt::format("its header has {} where {} is expected",
+                    at_ < text_.size() ? quote_for_message(text_.substr(at_, 20)) : "its end", expected));
   }
 
   std::string_view text_;
@@ -189,12 +191,12 @@ class HeaderText {
 // Of the field that tells the header's length: 2 bytes in version 1, 4 from version 2 on.
 std::size_t length_field_bytes(std::span<const std::byte> prefix, std::string_view source) {
   const std::string_view text(reinterpret_cast<const char*>(prefix.data()), prefix.size());
-  if (!text.starts_with(kMagic)) fail(source, "it does not begin with \\x93NUMPY");
-  if (text.size() < kMagic.size() + 2) fail(source, "it ends within its header");
+  if (!text.starts_with(kMagic)) refuse_array(source, "it does not begin with \\x93NUMPY");
+  if (text.size() < kMagic.size() + 2) refuse_array(source, "it ends within its header");
   const int major = std::to_integer<int>(prefix[kMagic.size()]);
   const int minor = std::to_integer<int>(prefix[kMagic.size() + 1]);
   if (major < 1 || major > 3 || minor != 0) {
-    fail(source, fmt::format("it is of version {}.{}; 1.0, 2.0 and 3.0 are read", major, minor));
+    refuse_array(source, fmt::format("it is of version {}.{}; 1.0, 2.0 and 3.0 are read", major, minor));
   }
   return major == 1 ? 2 : 4;
 }
@@ -204,19 +206,20 @@ std::size_t length_field_bytes(std::span<const std::byte> prefix, std::string_vi
 std::uint64_t npy_header_bytes(std::span<const std::byte> prefix, std::string_view source) {
   const std::size_t field = length_field_bytes(prefix, source);
   const std::size_t before = kMagic.size() + 2 + field;
-  if (prefix.size() < before) fail(source, "it ends within its header");
+  if (prefix.size() < before) refuse_array(source, "it ends within its header");
   std::uint64_t length = 0;
   for (std::size_t i = 0; i < field; ++i)
     length |= std::to_integer<std::uint64_t>(prefix[before - field + i]) << (8 * i);
-  if (length > kMaxHeaderBytes) {
-    fail(source, fmt::format("its header of {} bytes is longer than the 1 MiB that are allowed", length));
+  if (length > kMaxNpyHeaderBytes) {
+    refuse_array(source,
+                 fmt::format("its header of {} bytes is longer than the 1 MiB that are allowed", length));
   }
   return before + length;
 }
 
 NpyHeader parse_npy_header(std::span<const std::byte> header, std::string_view source) {
   const std::uint64_t length = npy_header_bytes(header, source);
-  if (header.size() < length) fail(source, "it ends within its header");
+  if (header.size() < length) refuse_array(source, "it ends within its header");
   const std::size_t before = kMagic.size() + 2 + length_field_bytes(header, source);
   const std::string_view text(reinterpret_cast<const char*>(header.data()) + before,
                               static_cast<std::size_t>(length) - before);
@@ -225,7 +228,7 @@ NpyHeader parse_npy_header(std::span<const std::byte> header, std::string_view s
   const std::optional<std::int64_t> count = element_count(result.shape);
   std::int64_t size = 0;
   if (!count || __builtin_mul_overflow(*count, static_cast<std::int64_t>(size_bytes(result.dtype)), &size)) {
-    fail(source, fmt::format("its shape {} is impossible", to_string(result.shape)));
+    refuse_array(source, fmt::format("its shape {} is impossible", to_string(result.shape)));
   }
   result.data_bytes = static_cast<std::uint64_t>(size);
   return result;

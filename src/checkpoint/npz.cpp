@@ -29,7 +29,7 @@ struct ZipFileClose {
 };
 using Archive = std::unique_ptr<zip_t, ZipClose>;
 
-[[noreturn]] void fail(std::string_view source, std::string_view what) {
+[[noreturn]] void refuse_archive(std::string_view source, std::string_view what) {
   throw InputError(fmt::format("{} is not a valid .npz file: {}", source, what));
 }
 
@@ -40,7 +40,8 @@ std::string text_of(zip_error_t& error) {
 }
 
 Archive open_archive(std::span<const std::byte> bytes, std::string_view source) {
-  if (bytes.empty()) fail(source, "it is empty");  // libzip takes that for an archive without members
+  if (bytes.empty())
+    refuse_archive(source, "it is empty");  // libzip takes that for an archive without members
   zip_error_t error;
   zip_error_init(&error);
   zip_source_t* memory = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
@@ -48,7 +49,7 @@ Archive open_archive(std::span<const std::byte> bytes, std::string_view source) 
   zip_t* archive = zip_open_from_source(memory, ZIP_RDONLY, &error);
   if (archive == nullptr) {
     zip_source_free(memory);
-    fail(source, text_of(error));
+    refuse_archive(source, text_of(error));
   }
   zip_error_fini(&error);
   return Archive(archive);
@@ -139,11 +140,11 @@ void NpzFile::State::open(std::span<const std::byte> bytes) {
   for (zip_uint64_t i = 0; i < static_cast<zip_uint64_t>(count); ++i) {
     const zip_stat_t stat = checked_stat(i);
     if (!names.insert(stat.name).second)
-      fail(source, fmt::format("it has {} twice", quote_for_message(stat.name)));
+      refuse_archive(source, fmt::format("it has {} twice", quote_for_message(stat.name)));
     // Else a small file could hold any number of large members, all of the same bytes.
     if (__builtin_add_overflow(compressed_bytes, stat.comp_size, &compressed_bytes) ||
         compressed_bytes > bytes.size()) {
-      fail(source, fmt::format("its members take more than its {} bytes", bytes.size()));
+      refuse_archive(source, fmt::format("its members take more than its {} bytes", bytes.size()));
     }
     entries.push_back(read_entry(i, stat));
   }
@@ -155,10 +156,11 @@ zip_stat_t NpzFile::State::checked_stat(std::uint64_t index) const {
   zip_stat_t stat;
   zip_stat_init(&stat);
   if (zip_stat_index(archive.get(), index, 0, &stat) != 0 || (stat.valid & kNeeded) != kNeeded) {
-    fail(source, fmt::format("its member {} cannot be read: {}", index, zip_strerror(archive.get())));
+    refuse_archive(source,
+                   fmt::format("its member {} cannot be read: {}", index, zip_strerror(archive.get())));
   }
   if (!std::string_view(stat.name).ends_with(kSuffix)) {
-    fail(source, fmt::format("its member {} is not a .npy file", quote_for_message(stat.name)));
+    refuse_archive(source, fmt::format("its member {} is not a .npy file", quote_for_message(stat.name)));
   }
   if (stat.encryption_method != ZIP_EM_NONE) {
     throw InputError(place(stat.name) + " is encrypted; save it without");

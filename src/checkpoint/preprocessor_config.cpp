@@ -8,6 +8,7 @@
 
 #include "checkpoint/config_fields.h"
 #include "core/json_text.h"
+#include "core/text_file.h"
 #include "qvl/error.h"
 
 namespace qvl {

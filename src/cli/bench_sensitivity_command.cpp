@@ -15,7 +15,7 @@
 namespace qvl::cli {
 namespace {
 
-struct Arguments {
+struct BenchSensitivityCommand {
   SensitivityBenchOptions bench;
   SensitivityArguments run{bench.run};
   bool json = false;
@@ -52,7 +52,7 @@ void print(const std::vector<SensitivityBenchRow>& rows, bool json) {
 }  // namespace
 
 void add_bench_sensitivity(CLI::App& bench) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<BenchSensitivityCommand>();
   CLI::App* command = bench.add_subcommand(
       "sensitivity", "What a sensitivity run takes, measured on a part of the units and projected for all");
   arguments->run.add_to(*command);

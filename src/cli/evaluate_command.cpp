@@ -18,7 +18,7 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-struct Arguments {
+struct EvaluateCommand {
   EvaluateOptions options;
   InputArguments input;
   bool no_answers = false;
@@ -71,7 +71,7 @@ OrderedJson or_null(const std::optional<T>& value) {
   return value ? OrderedJson(*value) : OrderedJson();
 }
 
-void print_json(const Evaluation& evaluation) {
+void print_evaluate_json(const Evaluation& evaluation) {
   OrderedJson json{{"data", evaluation.data},           {"reference", evaluation.reference.string()},
                    {"questions", evaluation.questions}, {"known", evaluation.known},
                    {"positions", evaluation.positions}, {"folders", OrderedJson::array()}};
@@ -100,7 +100,7 @@ std::string figure(const std::optional<double>& value) { return value ? fmt::for
 
 std::string seconds(const std::optional<double>& value) { return value ? time_text(*value) : "-"; }
 
-void print_table(const Evaluation& evaluation) {
+void print_evaluate_table(const Evaluation& evaluation) {
   BenchTable table(
       {"folder", "exact", "same", "kl", "stderr", "median", "p99", "top1", "bytes", "an answer", "mean"});
   for (const EvaluatedFolder& folder : evaluation.folders) {
@@ -115,7 +115,7 @@ void print_table(const Evaluation& evaluation) {
                            evaluation.questions, evaluation.positions, evaluation.reference.string());
 }
 
-void run(Arguments& arguments) {
+void run_evaluate(EvaluateCommand& arguments) {
   EvaluateOptions& options = arguments.options;
   options.answers = !arguments.no_answers;
   options.input = arguments.input.options();
@@ -123,13 +123,13 @@ void run(Arguments& arguments) {
   ProgressLine line(ProgressBar::on_terminal());
   if (!arguments.quiet) options.on_progress = [&line](const EvaluateProgress& p) { line.show(p); };
   const Evaluation evaluation = evaluate_folders(options);
-  arguments.json ? print_json(evaluation) : print_table(evaluation);
+  arguments.json ? print_evaluate_json(evaluation) : print_evaluate_table(evaluation);
 }
 
 }  // namespace
 
 void add_evaluate(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EvaluateCommand>();
   EvaluateOptions& options = arguments->options;
   CLI::App* command = app.add_subcommand("evaluate", "Compare how model folders answer the same questions");
   command
@@ -167,7 +167,7 @@ void add_evaluate(CLI::App& app) {
       "and\n"
       "mean. docs/evaluate.md defines every column.\n\n"
       "Example:\n  qvl evaluate models/3b models/3b-int4 --data questions.jsonl");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_evaluate(*arguments); });
 }
 
 }  // namespace qvl::cli

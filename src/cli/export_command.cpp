@@ -18,7 +18,7 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-struct Arguments {
+struct ExportCommand {
   ExportOptions options;
   std::string set = "reference";
   ArtifactArguments artifacts;
@@ -47,14 +47,14 @@ OrderedJson to_json(const ExportEstimate& estimate) {
 }
 
 // Prints what an export would take; throws when the machine does not have it.
-void estimate(const Arguments& arguments) {
+void estimate(const ExportCommand& arguments) {
   const ExportEstimate estimate = estimate_export(arguments.options);
   std::cout << (arguments.json ? to_json(estimate).dump(1) + "\n" : to_table(estimate));
   std::cout.flush();
   if (!estimate.fits(arguments.options.force_memory)) throw MachineError("the export does not fit");
 }
 
-void run(Arguments& arguments) {
+void run_export(ExportCommand& arguments) {
   ExportOptions& options = arguments.options;
   arguments.artifacts.apply_to(options);
   if (options.checkpoint.empty() == options.preset.empty()) {
@@ -96,7 +96,7 @@ void run(Arguments& arguments) {
 }  // namespace
 
 void add_export(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ExportCommand>();
   CLI::App* command = app.add_subcommand("export", "Write a checkpoint's ONNX artifacts into a model folder");
   command->add_option("CHECKPOINT", arguments->options.checkpoint,
                       "Checkpoint folder as on the Hugging Face hub");
@@ -131,7 +131,7 @@ void add_export(CLI::App& app) {
       "Example:\n  qvl export Qwen2.5-VL-3B-Instruct --out models/3b\n"
       "  qvl export --preset 72b --dry-run\n"
       "  qvl export demo/shapes-vl --out demo/out --image-size 672 --only vision,text_with_image");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_export(*arguments); });
 }
 
 }  // namespace qvl::cli

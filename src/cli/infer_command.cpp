@@ -15,7 +15,7 @@
 namespace qvl::cli {
 namespace {
 
-struct Arguments {
+struct InferCommand {
   std::filesystem::path model;
   std::filesystem::path inputs;
   std::filesystem::path outputs;
@@ -23,7 +23,7 @@ struct Arguments {
   int threads = 0;
 };
 
-void run(const Arguments& arguments) {
+void run_infer(const InferCommand& arguments) {
   const CancelToken& cancel = cancel_on_signal();
   require_result_place(arguments.outputs, "--outputs", std::array{arguments.model, arguments.inputs});
   if (arguments.outputs.extension() == ".npz") {
@@ -65,7 +65,7 @@ void run(const Arguments& arguments) {
 }  // namespace
 
 void add_infer(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<InferCommand>();
   CLI::App* command = app.add_subcommand("infer", "Run any ONNX file on named tensors");
   command->add_option("MODEL", arguments->model, "ONNX file")->required();
   command->add_option("--inputs", arguments->inputs, "safetensors or .npz file with a tensor for every input")
@@ -83,7 +83,7 @@ void add_infer(CLI::App& app) {
       "Prints name, dtype and shape of every output.\n\n"
       "Example:\n  qvl infer demo/out/shapes_vl_text_fp16.onnx --inputs in.safetensors --outputs "
       "out.safetensors");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_infer(*arguments); });
 }
 
 }  // namespace qvl::cli

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using OrderedJson = nlohmann::ordered_json;
 
-struct Arguments {
+struct InspectCommand {
   fs::path path;
   bool json = false;
 };
@@ -147,7 +147,7 @@ void print_bytes(const char* title, const std::map<std::string, std::uint64_t>& 
     std::cout << fmt::format("  {:<24} {:>12}\n", group, human_bytes(count));
 }
 
-void print_summary(const fs::path& path, const ModelSummary& summary, const Units& units) {
+void print_inspect_summary(const fs::path& path, const ModelSummary& summary, const Units& units) {
   std::cout << path.string() << "\n";
   std::cout << fmt::format("opset {}, IR version {}, by {}\n", summary.opset, summary.ir_version,
                            summary.producer.empty() ? "an unnamed producer" : summary.producer);
@@ -176,7 +176,7 @@ std::vector<fs::path> onnx_files(const fs::path& folder) {
   return files;
 }
 
-void run(const Arguments& arguments) {
+void run_inspect(const InspectCommand& arguments) {
   if (!fs::is_directory(arguments.path)) {
     const ModelSummary summary = summarize_model(arguments.path);
     if (arguments.json) {
@@ -184,7 +184,7 @@ void run(const Arguments& arguments) {
                        .dump(-1, ' ', false, OrderedJson::error_handler_t::replace)
                 << "\n";
     } else {
-      print_summary(arguments.path, summary, units_in(arguments.path));
+      print_inspect_summary(arguments.path, summary, units_in(arguments.path));
     }
     return;
   }
@@ -196,7 +196,7 @@ void run(const Arguments& arguments) {
       all[file.filename().string()] = summary_json(summary, units_in(file));
     } else {
       if (!first) std::cout << "\n";
-      print_summary(file, summary, units_in(file));
+      print_inspect_summary(file, summary, units_in(file));
     }
     first = false;
   }
@@ -206,7 +206,7 @@ void run(const Arguments& arguments) {
 }  // namespace
 
 void add_inspect(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<InspectCommand>();
   CLI::App* command = app.add_subcommand("inspect", "Tell what an ONNX file holds, without running it");
   command->add_option("PATH", arguments->path, "ONNX file, or a folder of them")->required();
   command->add_flag("--json", arguments->json,
@@ -216,7 +216,7 @@ void add_inspect(CLI::App& app) {
       "by\n"
       "dtype.\n\n"
       "Example:\n  qvl inspect demo/out\n  qvl inspect demo/out/shapes_vl_text_fp16.onnx --json");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_inspect(*arguments); });
 }
 
 }  // namespace qvl::cli

@@ -19,7 +19,7 @@
 namespace qvl::cli {
 namespace {
 
-struct Arguments {
+struct PlanCommand {
   PlanOptions options;
   InputArguments input;
   std::vector<std::string> removed;
@@ -75,7 +75,7 @@ nlohmann::ordered_json number_or_null(const std::optional<double>& number) {
   return number ? nlohmann::ordered_json(*number) : nlohmann::ordered_json();
 }
 
-void print_json(const PlanResult& result, const std::filesystem::path& place) {
+void print_plan_json(const PlanResult& result, const std::filesystem::path& place) {
   nlohmann::ordered_json out{{"plan", place.string()},
                              {"bytes", result.bytes},
                              {"bits", result.bits},
@@ -108,7 +108,7 @@ void print_json(const PlanResult& result, const std::filesystem::path& place) {
   std::cout << out.dump(1) << "\n";
 }
 
-void print_table(const PlanResult& result, const std::filesystem::path& place) {
+void print_plan_table(const PlanResult& result, const std::filesystem::path& place) {
   std::cout << fmt::format("{:<14} {:>6} {:>12} {:>10}\n", "format", "units", "size", "error");
   for (const PlanShare& share : result.shares) {
     const double part = result.predicted > 0 ? 100 * share.error / result.predicted : 0;
@@ -160,7 +160,7 @@ void print_marks(const std::vector<PlanMark>& marks, bool json) {
   std::cout << table.text();
 }
 
-void plan(Arguments& arguments) {
+void plan(PlanCommand& arguments) {
   PlanOptions& options = arguments.options;
   if (arguments.list || !arguments.removed.empty()) {
     if (!arguments.budgets.empty() || !options.out.empty())
@@ -182,16 +182,16 @@ void plan(Arguments& arguments) {
   const PlanResult result = make_plan(options);
   if (result.quantized_units == 0) warn_of_nothing(options.budget);
   if (arguments.json) {
-    print_json(result, options.out);
+    print_plan_json(result, options.out);
   } else {
-    print_table(result, options.out);
+    print_plan_table(result, options.out);
   }
 }
 
 }  // namespace
 
 void add_plan(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<PlanCommand>();
   PlanOptions& options = arguments->options;
   CLI::App* command =
       app.add_subcommand("plan", "Choose a format for every unit that was measured, and measure the choice");

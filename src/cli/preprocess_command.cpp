@@ -22,7 +22,7 @@
 namespace qvl::cli {
 namespace {
 
-struct Arguments {
+struct PreprocessCommand {
   std::filesystem::path source;
   std::filesystem::path picture;
   std::filesystem::path out;
@@ -33,7 +33,7 @@ struct Arguments {
 };
 
 // Wrong usage is told before anything is read.
-void check_usage(const Arguments& arguments, const PreprocessorConfig& config) {
+void check_usage(const PreprocessCommand& arguments, const PreprocessorConfig& config) {
   const std::int64_t factor = config.patch_size * config.merge_size;
   if (arguments.fixed % factor != 0) {
     throw UsageError(fmt::format("--fixed {}; a multiple of {} is expected", arguments.fixed, factor));
@@ -44,12 +44,13 @@ void check_usage(const Arguments& arguments, const PreprocessorConfig& config) {
   }
 }
 
-PixelSize target_size(const Arguments& arguments, const PreprocessorConfig& config, PixelSize oriented) {
+PixelSize target_size(const PreprocessCommand& arguments, const PreprocessorConfig& config,
+                      PixelSize oriented) {
   if (arguments.fixed != 0) return {arguments.fixed, arguments.fixed};
   return smart_resize(oriented, config.patch_size * config.merge_size, config.min_pixels, config.max_pixels);
 }
 
-void run(const Arguments& arguments) {
+void run_preprocess(const PreprocessCommand& arguments) {
   if (arguments.fixed != 0 && (arguments.min_pixels != 0 || arguments.max_pixels != 0)) {
     throw UsageError("--fixed does not go with --min-pixels and --max-pixels");
   }
@@ -87,7 +88,7 @@ void run(const Arguments& arguments) {
 }  // namespace
 
 void add_preprocess(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<PreprocessCommand>();
   CLI::App* command = app.add_subcommand("preprocess", "A picture as the model is given it");
   command->add_option("SOURCE", arguments->source, "Checkpoint or model folder")->required();
   command->add_option("PICTURE", arguments->picture, "PNG, JPEG, WebP, GIF or BMP")->required();
@@ -105,7 +106,7 @@ void add_preprocess(CLI::App& app) {
       "pixel_values f32 ([patches, 1176], or [1, 3, side, side] with --fixed) and image_grid_thw i64 [1, "
       "3].\n\n"
       "Example:\n  qvl preprocess demo/shapes-vl demo/pictures/shapes.jpg --out pixels.safetensors");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_preprocess(*arguments); });
 }
 
 }  // namespace qvl::cli

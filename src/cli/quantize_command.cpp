@@ -13,6 +13,7 @@
 #include "cli/quantize_result.h"
 #include "cli/weight_uses_json.h"
 #include "core/json_text.h"
+#include "core/text_file.h"
 #include "qvl/quantize.h"
 #include "replay/kept_weights.h"
 #include "replay/unmeasured.h"
@@ -21,7 +22,7 @@
 namespace qvl::cli {
 namespace {
 
-struct Arguments {
+struct QuantizeCommand {
   QuantizeOptions options;
   InputArguments input;
   std::string smooth;
@@ -53,7 +54,7 @@ void take_measured(QuantizeOptions& options) {
   options.samples = options.samples > 0 ? options.samples : measured->samples;
 }
 
-void run(Arguments& arguments) {
+void run_quantize(QuantizeCommand& arguments) {
   QuantizeOptions& options = arguments.options;
   const bool has_format = !options.plan.empty() || !options.format.empty() || !options.embedding.empty();
   require_given({{"--plan or --format", has_format}, {"--out", !options.out.empty()}});
@@ -113,7 +114,7 @@ void print_quantized(const QuantizeResult& result, const std::filesystem::path& 
 }
 
 void add_quantize(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<QuantizeCommand>();
   QuantizeOptions& options = arguments->options;
   CLI::App* command =
       app.add_subcommand("quantize", "Write a quantized twin of a model folder or an ONNX file");
@@ -176,7 +177,7 @@ void add_quantize(CLI::App& app) {
       "  qvl quantize models/3b --plan plan.json --out models/3b-5bit\n"
       "  qvl quantize models/3b --format int4:32 --embedding int8:32 --out models/3b-int4\n"
       "  qvl quantize resnet.onnx --format int8-static --data tensors/ --out quantized");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_quantize(*arguments); });
 }
 
 }  // namespace qvl::cli

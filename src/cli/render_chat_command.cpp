@@ -6,6 +6,7 @@
 #include "cli/input_arguments.h"
 #include "cli/source.h"
 #include "core/json_text.h"
+#include "core/text_file.h"
 #include "text/chat_template.h"
 #include "text/known_template.h"
 #include "text/tokenizer.h"
@@ -13,7 +14,7 @@
 namespace qvl::cli {
 namespace {
 
-struct Arguments {
+struct RenderChatCommand {
   std::filesystem::path source;
   std::filesystem::path messages;
   bool no_generation_prompt = false;
@@ -22,7 +23,7 @@ struct Arguments {
   InputArguments input;
 };
 
-void run(const Arguments& arguments) {
+void run_render_chat(const RenderChatCommand& arguments) {
   const Tokenizer tokenizer = Tokenizer::load(tokenizer_of(arguments.source));
   InputOptions input = arguments.input.options();
   const bool folder = std::filesystem::is_directory(arguments.source);
@@ -42,7 +43,7 @@ void run(const Arguments& arguments) {
 }  // namespace
 
 void add_render_chat(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RenderChatCommand>();
   CLI::App* command = app.add_subcommand("render-chat", "Messages to the text that the model is given");
   command->add_option("SOURCE", arguments->source, "Checkpoint, model folder or tokenizer.json")->required();
   command->add_option("--messages", arguments->messages, "JSON file with the messages (- for stdin)")
@@ -58,7 +59,7 @@ void add_render_chat(CLI::App& app) {
       "\"text\": \"Hi\"}]}], or an object with\n"
       "`messages` (or `conversations`), `system` and `images`, as in the data of qvl sensitivity.\n\n"
       "Example:\n  qvl render-chat demo/shapes-vl --messages chat.json --json");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_render_chat(*arguments); });
 }
 
 }  // namespace qvl::cli

@@ -12,7 +12,7 @@
 namespace qvl::cli {
 namespace {
 
-struct Arguments {
+struct RunCommand {
   EngineOptions engine;
   InputArguments input;
   Question question;
@@ -20,7 +20,7 @@ struct Arguments {
   bool json = false;
 };
 
-void print_json(const Answer& answer) {
+void print_run_json(const Answer& answer) {
   const nlohmann::ordered_json json{{"text", answer.text},
                                     {"ids", answer.ids},
                                     {"stop", answer.stop == StopReason::eos ? "eos" : "length"},
@@ -35,14 +35,14 @@ void print_json(const Answer& answer) {
   std::cout << json.dump() << "\n";
 }
 
-void run(Arguments& arguments, bool has_system) {
+void ask(RunCommand& arguments, bool has_system) {
   if (has_system) arguments.question.system = arguments.system;
   arguments.engine.keep_loaded = false;
   arguments.engine.input = arguments.input.options();
   const CancelToken& cancel = cancel_on_signal();
   Engine engine(arguments.engine);
   if (arguments.json) {
-    print_json(engine.ask(arguments.question, {}, &cancel));
+    print_run_json(engine.ask(arguments.question, {}, &cancel));
     return;
   }
   engine.ask(arguments.question, [](std::string_view piece) { std::cout << piece << std::flush; }, &cancel);
@@ -52,7 +52,7 @@ void run(Arguments& arguments, bool has_system) {
 }  // namespace
 
 void add_run(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RunCommand>();
   CLI::App* command = app.add_subcommand("run", "Answer a question about pictures with a model folder");
   command->add_option("FOLDER", arguments->engine.folder, "Model folder written by `qvl export`")->required();
   command->add_option("--image", arguments->question.pictures, "Picture file; repeat it for several")
@@ -83,7 +83,7 @@ void add_run(CLI::App& app) {
       "Pictures are stretched to the size that the folder was exported for; decoding is greedy: the\n"
       "token of the highest logit, whatever generation_config.json says of sampling and penalties.\n\n"
       "Example:\n  qvl run demo/out --image demo/pictures/shapes.jpg --prompt \"Describe the image.\"");
-  command->callback([arguments, system] { run(*arguments, system->count() > 0); });
+  command->callback([arguments, system] { ask(*arguments, system->count() > 0); });
 }
 
 }  // namespace qvl::cli

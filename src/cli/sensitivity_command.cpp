@@ -16,7 +16,7 @@
 namespace qvl::cli {
 namespace {
 
-struct Arguments {
+struct SensitivityCommand {
   SensitivityOptions options;
   SensitivityArguments run{options};
   std::string shard;
@@ -99,7 +99,7 @@ void print_summary(const SensitivityRun& run, const std::filesystem::path& repor
   }
 }
 
-void measure(Arguments& arguments) {
+void measure(SensitivityCommand& arguments) {
   SensitivityOptions& options = arguments.options;
   arguments.run.apply();
   options.shard = parse_shard(arguments.shard);
@@ -112,7 +112,7 @@ void measure(Arguments& arguments) {
                 arguments.json);
 }
 
-void add_merge(CLI::App& command, const std::shared_ptr<Arguments>& arguments) {
+void add_merge(CLI::App& command, const std::shared_ptr<SensitivityCommand>& arguments) {
   CLI::App* merge =
       command.add_subcommand("merge", "Put the shards of one run together and write its reports");
   merge->add_option("OUT", arguments->merged, "Folder for the reports")->required();
@@ -129,7 +129,7 @@ void add_merge(CLI::App& command, const std::shared_ptr<Arguments>& arguments) {
 }  // namespace
 
 void add_sensitivity(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<SensitivityCommand>();
   SensitivityOptions& options = arguments->options;
   CLI::App* command =
       app.add_subcommand("sensitivity", "Measure which units of a model break when they are quantized");

@@ -11,13 +11,13 @@
 namespace qvl::cli {
 namespace {
 
-struct Arguments {
+struct SynthCommand {
   SynthOptions options;
   std::string dtype = "bf16";
   bool quiet = false;
 };
 
-void run(Arguments& arguments) {
+void run_synth(SynthCommand& arguments) {
   SynthOptions& options = arguments.options;
   options.dtype = arguments.dtype == "f32" ? DType::f32 : arguments.dtype == "f16" ? DType::f16 : DType::bf16;
   options.cancel = &cancel_on_signal();
@@ -30,7 +30,7 @@ void run(Arguments& arguments) {
 }  // namespace
 
 void add_synth(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<SynthCommand>();
   SynthOptions& options = arguments->options;
   std::vector<std::string> names;
   for (const Preset& preset : presets()) names.emplace_back(preset.name);
@@ -64,7 +64,7 @@ void add_synth(CLI::App& app) {
       "Example:\n  qvl synth --preset tiny --out /tmp/tiny\n"
       "  qvl synth --preset 3b --out checkpoints/random-3b --tokenizer "
       "Qwen2.5-VL-3B-Instruct/tokenizer.json");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_synth(*arguments); });
 }
 
 }  // namespace qvl::cli

@@ -15,7 +15,7 @@
 namespace qvl::cli {
 namespace {
 
-struct Arguments {
+struct TokenizeCommand {
   std::filesystem::path source;
   std::string text;
   bool jsonl = false;
@@ -52,7 +52,7 @@ std::vector<TokenId> ids_of(const Json& line) {
   return ids;
 }
 
-void run(const Arguments& arguments, bool has_text) {
+void run_tokenize(const TokenizeCommand& arguments, bool has_text) {
   if (arguments.decode && !arguments.jsonl) throw UsageError("--decode reads lines of ids; add --jsonl");
   if (arguments.skip_special && !arguments.decode)
     throw UsageError("--skip-special goes with --decode --jsonl");
@@ -75,7 +75,7 @@ void run(const Arguments& arguments, bool has_text) {
 }  // namespace
 
 void add_tokenize(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<TokenizeCommand>();
   CLI::App* command = app.add_subcommand("tokenize", "Text to token ids and back");
   command->add_option("SOURCE", arguments->source, "Checkpoint, model folder or tokenizer.json")->required();
   CLI::Option* text = command->add_option("TEXT", arguments->text, "The text (stdin when left out)");
@@ -87,7 +87,7 @@ void add_tokenize(CLI::App& app) {
       "Without --jsonl prints {\"ids\": [...], \"tokens\": [...]}.\n\n"
       "Example:\n  qvl tokenize demo/shapes-vl \"Describe the image.\"\n"
       "  echo '[287, 288]' | qvl tokenize demo/shapes-vl --decode --jsonl");
-  command->callback([arguments, text] { run(*arguments, text->count() > 0); });
+  command->callback([arguments, text] { run_tokenize(*arguments, text->count() > 0); });
 }
 
 }  // namespace qvl::cli

@@ -15,7 +15,7 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-struct Arguments {
+struct VerifyCommand {
   VerifyOptions options;
   bool no_run = false;
   bool json = false;
@@ -47,7 +47,7 @@ OrderedJson check_json(const Check& check) {
   return json;
 }
 
-void print_json(const Certificate& certificate) {
+void print_verify_json(const Certificate& certificate) {
   OrderedJson json{{"passed", certificate.passed()}, {"checks", OrderedJson::array()}};
   for (const Check& check : certificate.checks) json["checks"].push_back(check_json(check));
   json["first_divergence"] =
@@ -70,7 +70,7 @@ void print_check(const Check& check) {
   std::cout << fmt::format("{:<36} {:<7} {}{}\n", check.name, status, check.detail, counts);
 }
 
-void run(Arguments& arguments) {
+void run_verify(VerifyCommand& arguments) {
   VerifyOptions& options = arguments.options;
   options.run = !arguments.no_run;
   options.cancel = &cancel_on_signal();
@@ -79,7 +79,7 @@ void run(Arguments& arguments) {
   const Certificate certificate = verify_folder(options);
   const Check* failure = certificate.first_failure();
   if (arguments.json) {
-    print_json(certificate);
+    print_verify_json(certificate);
   } else {
     for (const Check& check : certificate.checks) print_check(check);
     const std::string& stage = certificate.first_divergence;
@@ -92,7 +92,7 @@ void run(Arguments& arguments) {
 }  // namespace
 
 void add_verify(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<VerifyCommand>();
   VerifyOptions& options = arguments->options;
   CLI::App* command = app.add_subcommand(
       "verify", "Prove that a model folder is whole, unchanged and computes what it should");
@@ -115,7 +115,7 @@ void add_verify(CLI::App& app) {
       "Prints a line a check and at last `passed`, or `FAILED: first NAME`. Exit code 1 when one failed.\n\n"
       "Example:\n  qvl verify demo/out\n"
       "  qvl verify demo/out --checkpoint demo/shapes-vl --goldens goldens.safetensors --json");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_verify(*arguments); });
 }
 
 }  // namespace qvl::cli

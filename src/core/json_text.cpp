@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-#include "core/mapped_file.h"
+#include "core/text_file.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -64,15 +64,6 @@ Json parse_json(std::string_view text, std::string_view source, RepeatedKeys rep
     throw InputError(fmt::format("{} is not valid JSON: {}", source,
                                  what.substr(what.starts_with('[') ? what.find(' ') + 1 : 0)));
   }
-}
-
-std::string read_text_file(const std::filesystem::path& path, std::size_t max_bytes) {
-  const MappedFile file(path);
-  if (file.bytes().size() > max_bytes) {
-    throw InputError(fmt::format("{} has {} bytes; at most {} are expected", path.string(),
-                                 file.bytes().size(), max_bytes));
-  }
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
 Json read_json_file(const std::filesystem::path& path, std::size_t max_bytes) {

@@ -24,8 +24,4 @@ enum class RepeatedKeys { last_counts, refused };
 [[nodiscard]] Json read_json_file(const std::filesystem::path& path,
                                   std::size_t max_bytes = std::size_t{256} << 20U);
 
-// The whole file as text. Throws InputError.
-[[nodiscard]] std::string read_text_file(const std::filesystem::path& path,
-                                         std::size_t max_bytes = std::size_t{256} << 20U);
-
 }  // namespace qvl

@@ -7,6 +7,7 @@
 
 #include "core/json_text.h"
 #include "core/sha256.h"
+#include "core/text_file.h"
 #include "folder/artifact_names.h"
 #include "folder/manifest_format.h"
 #include "qvl/error.h"

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/json_text.h"
+#include "core/text_file.h"
 #include "folder/artifact_names.h"
 #include "folder/copied_files.h"
 #include "folder/manifest.h"

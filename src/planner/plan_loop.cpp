@@ -207,14 +207,14 @@ PlanLoop::Weights PlanLoop::ratios(std::string& what) {
 bool PlanLoop::repair() {
   std::string what;
   const Weights ratio = ratios(what);
-  struct Candidate {
+  struct Reweighted {
     Weights weights;
     Plan plan;
     double damping = 1;
   };
-  std::vector<Candidate> candidates;
+  std::vector<Reweighted> candidates;
   for (const double damping : kDampings) {
-    Candidate candidate{weights_, {}, damping};
+    Reweighted candidate{weights_, {}, damping};
     double sum = 0;
     for (std::size_t g = 0; g < ratio.size(); ++g) {
       candidate.weights[g] *= std::pow(ratio[g], damping);
@@ -237,13 +237,13 @@ bool PlanLoop::repair() {
   }
   if (!limits_.error) {
     std::vector<Plan*> plans;
-    for (Candidate& candidate : candidates) plans.push_back(&candidate.plan);
+    for (Reweighted& candidate : candidates) plans.push_back(&candidate.plan);
     measure(plans, "plans measured");
-    for (const Candidate& candidate : candidates)
+    for (const Reweighted& candidate : candidates)
       note(candidate.plan, fmt::format("{} (to the power of {})", what, candidate.damping));
   }
   bool better = false;
-  for (Candidate& candidate : candidates) {
+  for (Reweighted& candidate : candidates) {
     if (!obeys(candidate.plan) || !is_better(candidate.plan, best_)) continue;
     best_ = std::move(candidate.plan);
     weights_ = std::move(candidate.weights);

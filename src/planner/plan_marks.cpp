@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <system_error>
 
-#include "core/json_text.h"
 #include "core/output_file.h"
+#include "core/text_file.h"
 #include "quant/quant_plan.h"
 #include "qvl/plan.h"
 #include "sensitivity/fill_report.h"

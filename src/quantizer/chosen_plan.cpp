@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "core/json_text.h"
 #include "core/name_pattern.h"
+#include "core/text_file.h"
 #include "qvl/error.h"
 #include "replay/unit.h"
 

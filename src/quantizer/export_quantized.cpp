@@ -4,10 +4,10 @@
 
 #include <set>
 
-#include "core/json_text.h"
 #include "core/output_file.h"
 #include "core/sha256.h"
 #include "core/staging_folder.h"
+#include "core/text_file.h"
 #include "exporter/export_run.h"
 #include "exporter/weight_stream.h"
 #include "folder/artifact_names.h"

@@ -7,12 +7,12 @@
 #include <optional>
 #include <set>
 
-#include "core/json_text.h"
 #include "core/mapped_file.h"
 #include "core/output_file.h"
 #include "core/output_folder.h"
 #include "core/sha256.h"
 #include "core/staging_folder.h"
+#include "core/text_file.h"
 #include "exporter/export_source.h"
 #include "folder/artifact_names.h"
 #include "folder/copied_files.h"

@@ -6,8 +6,8 @@
 #include <span>
 #include <system_error>
 
-#include "core/json_text.h"
 #include "core/sha256.h"
+#include "core/text_file.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostNamed = 10;  // of missing pictures
+constexpr std::size_t kMostSamplesNamed = 10;  // of missing pictures
 
 std::vector<Picture> pictures_of(const ChatSample& sample, const fs::path& folder, const std::string& where) {
   std::vector<Picture> pictures;
@@ -60,11 +60,12 @@ ChatSamples::ChatSamples(const fs::path& file, std::size_t limit, const InputOpt
       std::error_code error;
       if (!picture.is_file() || fs::is_regular_file(picture.path(), error)) continue;
       if (!missing.insert(picture.name()).second) continue;
-      if (missing.size() <= kMostNamed) named += fmt::format("\n  {} ({})", picture.name(), name(i));
+      if (missing.size() <= kMostSamplesNamed) named += fmt::format("\n  {} ({})", picture.name(), name(i));
     }
   }
   if (missing.empty()) return;
-  if (missing.size() > kMostNamed) named += fmt::format("\n  and {} more", missing.size() - kMostNamed);
+  if (missing.size() > kMostSamplesNamed)
+    named += fmt::format("\n  and {} more", missing.size() - kMostSamplesNamed);
   throw InputError(fmt::format("{} names {} picture{} not there; paths are relative to its folder:{}",
                                file.string(), missing.size(), missing.size() == 1 ? " that is" : "s that are",
                                named));

@@ -7,6 +7,7 @@
 
 #include "kernels/attention.h"
 #include "runtime/block_attention.h"
+#include "runtime/library.h"
 #include "runtime/operator_context.h"
 #include "runtime/ort_handle.h"
 
@@ -16,8 +17,6 @@ namespace {
 constexpr const char* kDoing = "running qvl.Attention";
 constexpr std::size_t kMask = 3;
 constexpr std::size_t kInputs = 4;
-
-const OrtApi& api() { return RuntimeLibrary::get().api(); }
 
 struct Kernel {
   float scale = 1.0F;
@@ -44,14 +43,14 @@ OrtStatusPtr ORT_API_CALL create(const OrtCustomOp*, const OrtApi*, const OrtKer
                                  void** kernel) noexcept {
   return as_status([&] {
     auto made = std::make_unique<Kernel>();
-    check(api().KernelInfoGetAttribute_float(info, "scale", &made->scale),
+    check(ort_api().KernelInfoGetAttribute_float(info, "scale", &made->scale),
           "qvl.Attention needs the attribute scale");
     std::int64_t zero_for_nan = 0;
-    check(api().KernelInfoGetAttribute_int64(info, "zero_for_nan", &zero_for_nan),
+    check(ort_api().KernelInfoGetAttribute_int64(info, "zero_for_nan", &zero_for_nan),
           "qvl.Attention needs the attribute zero_for_nan");
     made->zero_for_nan = zero_for_nan != 0;
     std::int64_t steps = 0;
-    check(api().KernelInfoGetAttribute_int64(info, "steps", &steps),
+    check(ort_api().KernelInfoGetAttribute_int64(info, "steps", &steps),
           "qvl.Attention needs the attribute steps");
     if (steps != 0) made->steps.emplace(*info);
     *kernel = made.release();

@@ -19,15 +19,13 @@ constexpr std::size_t kKeyStep = 128;
 constexpr float kClosed = -1e30F;
 constexpr int kOpset = 13;
 
-const OrtApi& api() { return RuntimeLibrary::get().api(); }
-
 OrtHandle<OrtOp> make_op(const OrtKernelInfo& info, const char* name,
                          const std::vector<OrtOpAttr*>& attributes, int inputs) {
   std::array<const char*, 1> constraint{"T"};
   const std::array<ONNXTensorElementDataType, 1> type{ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT};
   OrtOp* op = nullptr;
-  check(api().CreateOp(&info, name, "", kOpset, constraint.data(), type.data(), 1, attributes.data(),
-                       static_cast<int>(attributes.size()), inputs, 1, &op),
+  check(ort_api().CreateOp(&info, name, "", kOpset, constraint.data(), type.data(), 1, attributes.data(),
+                           static_cast<int>(attributes.size()), inputs, 1, &op),
         kDoing);
   return OrtHandle<OrtOp>(op);
 }
@@ -35,7 +33,7 @@ OrtHandle<OrtOp> make_op(const OrtKernelInfo& info, const char* name,
 OrtHandle<OrtOp> make_softmax(const OrtKernelInfo& info) {
   const std::int64_t last = -1;
   OrtOpAttr* axis = nullptr;
-  check(api().CreateOpAttr("axis", &last, 1, ORT_OP_ATTR_INT, &axis), kDoing);
+  check(ort_api().CreateOpAttr("axis", &last, 1, ORT_OP_ATTR_INT, &axis), kDoing);
   const OrtHandle<OrtOpAttr> owner(axis);
   return make_op(info, "Softmax", {axis}, 1);
 }
@@ -94,15 +92,16 @@ class BlockAttention::Run {
     const std::array<std::int64_t, 3> shape{static_cast<std::int64_t>(heads), static_cast<std::int64_t>(rows),
                                             static_cast<std::int64_t>(columns)};
     OrtValue* value = nullptr;
-    check(api().CreateTensorWithDataAsOrtValue(ops_.memory_.get(), const_cast<float*>(data),
-                                               heads * rows * columns * sizeof(float), shape.data(),
-                                               shape.size(), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value),
+    check(ort_api().CreateTensorWithDataAsOrtValue(ops_.memory_.get(), const_cast<float*>(data),
+                                                   heads * rows * columns * sizeof(float), shape.data(),
+                                                   shape.size(), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value),
           kDoing);
     return OrtHandle<OrtValue>(value);
   }
 
   void invoke(const OrtOp& op, const std::vector<const OrtValue*>& inputs, OrtValue* output) const {
-    check(api().InvokeOp(&context_, &op, inputs.data(), static_cast<int>(inputs.size()), &output, 1), kDoing);
+    check(ort_api().InvokeOp(&context_, &op, inputs.data(), static_cast<int>(inputs.size()), &output, 1),
+          kDoing);
   }
 
   void set_mask(const float* mask) {
@@ -191,7 +190,7 @@ class BlockAttention::Run {
 BlockAttention::BlockAttention(const OrtKernelInfo& info)
     : product_(make_op(info, "MatMul", {}, 2)), softmax_(make_softmax(info)) {
   OrtMemoryInfo* memory = nullptr;
-  check(api().CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory), kDoing);
+  check(ort_api().CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory), kDoing);
   memory_.reset(memory);
 }
 

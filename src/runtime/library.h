@@ -57,4 +57,6 @@ class RuntimeLibrary {
 // else.
 [[nodiscard]] std::string take_last_runtime_log();
 
+[[nodiscard]] inline const OrtApi& ort_api() { return RuntimeLibrary::get().api(); }
+
 }  // namespace qvl

@@ -4,33 +4,28 @@
 
 #include <utility>
 
+#include "runtime/library.h"
 #include "runtime/ort_handle.h"
 
 namespace qvl {
-namespace {
-
-const OrtApi& api() { return RuntimeLibrary::get().api(); }
-
-}  // namespace
-
 std::optional<AttentionOperand> operand(const OrtKernelContext& context, std::size_t index,
                                         const char* doing) {
   std::size_t count = 0;
-  check(api().KernelContext_GetInputCount(&context, &count), doing);
+  check(ort_api().KernelContext_GetInputCount(&context, &count), doing);
   if (index >= count) return std::nullopt;
   const OrtValue* value = nullptr;
-  check(api().KernelContext_GetInput(&context, index, &value), doing);
+  check(ort_api().KernelContext_GetInput(&context, index, &value), doing);
   if (value == nullptr) return std::nullopt;
   OrtTensorTypeAndShapeInfo* raw = nullptr;
-  check(api().GetTensorTypeAndShape(value, &raw), doing);
+  check(ort_api().GetTensorTypeAndShape(value, &raw), doing);
   const OrtHandle<OrtTensorTypeAndShapeInfo> info(raw);
   std::size_t rank = 0;
-  check(api().GetDimensionsCount(raw, &rank), doing);
+  check(ort_api().GetDimensionsCount(raw, &rank), doing);
   AttentionOperand found;
   found.shape.resize(rank);
-  check(api().GetDimensions(raw, found.shape.data(), rank), doing);
+  check(ort_api().GetDimensions(raw, found.shape.data(), rank), doing);
   void* data = nullptr;
-  check(api().GetTensorMutableData(const_cast<OrtValue*>(value), &data), doing);
+  check(ort_api().GetTensorMutableData(const_cast<OrtValue*>(value), &data), doing);
   found.values = static_cast<const float*>(data);
   return found;
 }
@@ -43,9 +38,9 @@ AttentionOperand needed_operand(const OrtKernelContext& context, std::size_t ind
 
 std::span<float> result(OrtKernelContext& context, const Shape& shape, const char* doing) {
   OrtValue* value = nullptr;
-  check(api().KernelContext_GetOutput(&context, 0, shape.data(), shape.size(), &value), doing);
+  check(ort_api().KernelContext_GetOutput(&context, 0, shape.data(), shape.size(), &value), doing);
   void* data = nullptr;
-  check(api().GetTensorMutableData(value, &data), doing);
+  check(ort_api().GetTensorMutableData(value, &data), doing);
   return {static_cast<float*>(data), static_cast<std::size_t>(element_count(shape).value())};
 }
 

@@ -17,8 +17,6 @@ namespace qvl {
 namespace {
 
 // An object of ONNX Runtime exists only when the library is open, so this cannot fail where it is used.
-const OrtApi& api() { return RuntimeLibrary::get().api(); }
-
 // The errno that ONNX Runtime writes into a message.
 std::optional<int> system_error_in(std::string_view message) {
   constexpr std::string_view kSign = "SystemError : ";
@@ -64,32 +62,34 @@ std::string in_words(const std::string& message) {
 }
 
 void OrtRelease::operator()(OrtCUDAProviderOptionsV2* object) const noexcept {
-  api().ReleaseCUDAProviderOptions(object);
+  ort_api().ReleaseCUDAProviderOptions(object);
 }
-void OrtRelease::operator()(OrtMemoryInfo* object) const noexcept { api().ReleaseMemoryInfo(object); }
-void OrtRelease::operator()(OrtOp* object) const noexcept { api().ReleaseOp(object); }
-void OrtRelease::operator()(OrtOpAttr* object) const noexcept { api().ReleaseOpAttr(object); }
-void OrtRelease::operator()(OrtRunOptions* object) const noexcept { api().ReleaseRunOptions(object); }
-void OrtRelease::operator()(OrtSession* object) const noexcept { api().ReleaseSession(object); }
-void OrtRelease::operator()(OrtSessionOptions* object) const noexcept { api().ReleaseSessionOptions(object); }
-void OrtRelease::operator()(OrtStatus* object) const noexcept { api().ReleaseStatus(object); }
+void OrtRelease::operator()(OrtMemoryInfo* object) const noexcept { ort_api().ReleaseMemoryInfo(object); }
+void OrtRelease::operator()(OrtOp* object) const noexcept { ort_api().ReleaseOp(object); }
+void OrtRelease::operator()(OrtOpAttr* object) const noexcept { ort_api().ReleaseOpAttr(object); }
+void OrtRelease::operator()(OrtRunOptions* object) const noexcept { ort_api().ReleaseRunOptions(object); }
+void OrtRelease::operator()(OrtSession* object) const noexcept { ort_api().ReleaseSession(object); }
+void OrtRelease::operator()(OrtSessionOptions* object) const noexcept {
+  ort_api().ReleaseSessionOptions(object);
+}
+void OrtRelease::operator()(OrtStatus* object) const noexcept { ort_api().ReleaseStatus(object); }
 void OrtRelease::operator()(OrtTensorTypeAndShapeInfo* object) const noexcept {
-  api().ReleaseTensorTypeAndShapeInfo(object);
+  ort_api().ReleaseTensorTypeAndShapeInfo(object);
 }
-void OrtRelease::operator()(OrtTypeInfo* object) const noexcept { api().ReleaseTypeInfo(object); }
-void OrtRelease::operator()(OrtValue* object) const noexcept { api().ReleaseValue(object); }
+void OrtRelease::operator()(OrtTypeInfo* object) const noexcept { ort_api().ReleaseTypeInfo(object); }
+void OrtRelease::operator()(OrtValue* object) const noexcept { ort_api().ReleaseValue(object); }
 
 std::string message_of(OrtStatus* status) {
   if (status == nullptr) return {};
   const OrtHandle<OrtStatus> owner(status);
-  std::string message = api().GetErrorMessage(status);
+  std::string message = ort_api().GetErrorMessage(status);
   while (message.ends_with('\n')) message.pop_back();
   return message;
 }
 
 void check(OrtStatus* status, const std::string& doing) {
   if (status == nullptr) return;
-  const OrtErrorCode code = api().GetErrorCode(status);
+  const OrtErrorCode code = ort_api().GetErrorCode(status);
   const std::string message = message_of(status);
   if (is_fault_of_machine(code, message)) throw MachineError(fmt::format("{}: {}", doing, in_words(message)));
   throw InputError(fmt::format("{}: {}", doing, in_words(message)));

@@ -10,16 +10,14 @@
 namespace qvl {
 namespace {
 
-const OrtApi& api() { return RuntimeLibrary::get().api(); }
-
 OrtCustomOpDomain* make_domain() {
   static const OrtCustomOp attention = attention_operator();
   static const OrtCustomOp rotary = rotary_operator();
   OrtCustomOpDomain* domain = nullptr;
   const std::string doing = "making the operators of domain qvl known";
-  check(api().CreateCustomOpDomain("qvl", &domain), doing);
-  check(api().CustomOpDomain_Add(domain, &attention), doing);
-  check(api().CustomOpDomain_Add(domain, &rotary), doing);
+  check(ort_api().CreateCustomOpDomain("qvl", &domain), doing);
+  check(ort_api().CustomOpDomain_Add(domain, &attention), doing);
+  check(ort_api().CustomOpDomain_Add(domain, &rotary), doing);
   return domain;
 }
 
@@ -27,7 +25,7 @@ OrtCustomOpDomain* make_domain() {
 
 void add_own_operators(OrtSessionOptions& options) {
   static OrtCustomOpDomain* const domain = make_domain();  // sessions refer to it as long as they live
-  check(api().AddCustomOpDomain(&options, domain), "making the operators of domain qvl known");
+  check(ort_api().AddCustomOpDomain(&options, domain), "making the operators of domain qvl known");
 }
 
 }  // namespace qvl

@@ -17,8 +17,6 @@
 namespace qvl {
 namespace {
 
-const OrtApi& api() { return RuntimeLibrary::get().api(); }
-
 std::string names_of(const std::vector<TensorInfo>& infos) {
   std::string text;
   for (const TensorInfo& info : infos) text += (text.empty() ? "" : ", ") + info.name;
@@ -54,7 +52,7 @@ OrtHandle<OrtValue> wrap(const OrtMemoryInfo& memory, DType dtype, const Shape& 
   static constexpr std::uint64_t kNothing = 0;  // an empty tensor has an address, too
   const void* const address = size == 0 ? static_cast<const void*>(&kNothing) : data;
   OrtValue* raw = nullptr;
-  check(api().CreateTensorWithDataAsOrtValue(
+  check(ort_api().CreateTensorWithDataAsOrtValue(
             &memory, const_cast<void*>(address), size, shape.data(), shape.size(),
             static_cast<ONNXTensorElementDataType>(onnx_element_type(dtype)), &raw),
         doing);
@@ -64,15 +62,15 @@ OrtHandle<OrtValue> wrap(const OrtMemoryInfo& memory, DType dtype, const Shape& 
 // An output may be an input handed through, whose memory is not ours to keep.
 OutputTensor detached(const OutputTensor& output, const std::string& doing) {
   OrtAllocator* allocator = nullptr;
-  check(api().GetAllocatorWithDefaultOptions(&allocator), doing);
+  check(ort_api().GetAllocatorWithDefaultOptions(&allocator), doing);
   OrtValue* raw = nullptr;
-  check(api().CreateTensorAsOrtValue(
+  check(ort_api().CreateTensorAsOrtValue(
             allocator, output.shape().data(), output.shape().size(),
             static_cast<ONNXTensorElementDataType>(onnx_element_type(output.dtype())), &raw),
         doing);
   OrtHandle<OrtValue> copy(raw);
   void* data = nullptr;
-  check(api().GetTensorMutableData(raw, &data), doing);
+  check(ort_api().GetTensorMutableData(raw, &data), doing);
   std::copy(output.bytes().begin(), output.bytes().end(), static_cast<std::byte*>(data));
   return {std::move(copy), nullptr};
 }
@@ -158,14 +156,14 @@ void Session::State::execute(const BoundInputs& bound, const std::vector<const c
                              std::vector<OrtValue*>& values, const CancelToken* cancel) const {
   if (cancel != nullptr) cancel->throw_if_cancelled();
   OrtRunOptions* raw = nullptr;
-  check(api().CreateRunOptions(&raw), doing());
+  check(ort_api().CreateRunOptions(&raw), doing());
   const OrtHandle<OrtRunOptions> options(raw);
   OrtStatus* status = nullptr;
   {
     const DenormalsAsZero as_zero(denormals_as_zero);
-    const CancelWatch watch(cancel, [raw] { (void)message_of(api().RunOptionsSetTerminate(raw)); });
-    status = api().Run(session.get(), raw, bound.names.data(), bound.values.data(), bound.values.size(),
-                       names.data(), names.size(), values.data());
+    const CancelWatch watch(cancel, [raw] { (void)message_of(ort_api().RunOptionsSetTerminate(raw)); });
+    status = ort_api().Run(session.get(), raw, bound.names.data(), bound.values.data(), bound.values.size(),
+                           names.data(), names.size(), values.data());
   }
   if (status != nullptr && cancel != nullptr && cancel->cancelled()) {
     (void)message_of(status);
@@ -184,7 +182,7 @@ std::shared_ptr<const Session::State> Session::State::of(OrtHandle<OrtSession> s
   state->inputs = describe(*state->session, ModelSide::inputs, path);
   state->outputs = describe(*state->session, ModelSide::outputs, path);
   OrtMemoryInfo* memory = nullptr;
-  check(api().CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory), state->doing());
+  check(ort_api().CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &memory), state->doing());
   state->host_memory.reset(memory);
   return state;
 }

@@ -22,8 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const OrtApi& api() { return RuntimeLibrary::get().api(); }
-
 GraphOptimizationLevel level_of(GraphOptimization optimization) {
   switch (optimization) {
     case GraphOptimization::none:
@@ -68,13 +66,13 @@ void append_cuda(OrtSessionOptions& ort_options, const SessionOptions& options) 
   }
   (void)take_last_runtime_log();
   OrtCUDAProviderOptionsV2* raw = nullptr;
-  std::string failure = message_of(api().CreateCUDAProviderOptions(&raw));
+  std::string failure = message_of(ort_api().CreateCUDAProviderOptions(&raw));
   const OrtHandle<OrtCUDAProviderOptionsV2> cuda(raw);
   if (failure.empty()) {
-    failure = message_of(api().UpdateCUDAProviderOptions(raw, keys.data(), values.data(), keys.size()));
+    failure = message_of(ort_api().UpdateCUDAProviderOptions(raw, keys.data(), values.data(), keys.size()));
   }
   if (failure.empty())
-    failure = message_of(api().SessionOptionsAppendExecutionProvider_CUDA_V2(&ort_options, raw));
+    failure = message_of(ort_api().SessionOptionsAppendExecutionProvider_CUDA_V2(&ort_options, raw));
   if (failure.empty()) return;
   if (const std::string log = take_last_runtime_log(); !log.empty() && log != failure) failure += "; " + log;
   throw MachineError(
@@ -100,18 +98,18 @@ void check_model_file(const fs::path& model) {
 
 // Names are given out by an allocator of ONNX Runtime.
 std::string take_name(OrtAllocator& allocator, char* text) {
-  const auto release = [&](char* owned) { (void)message_of(api().AllocatorFree(&allocator, owned)); };
+  const auto release = [&](char* owned) { (void)message_of(ort_api().AllocatorFree(&allocator, owned)); };
   const std::unique_ptr<char, decltype(release)> owner(text, release);
   return text;
 }
 
 std::vector<DimInfo> dims_of(const OrtTensorTypeAndShapeInfo& tensor, const std::string& doing) {
   std::size_t rank = 0;
-  check(api().GetDimensionsCount(&tensor, &rank), doing);
+  check(ort_api().GetDimensionsCount(&tensor, &rank), doing);
   Shape sizes(rank);
   std::vector<const char*> symbols(rank);  // owned by `tensor`
-  check(api().GetDimensions(&tensor, sizes.data(), rank), doing);
-  check(api().GetSymbolicDimensions(&tensor, symbols.data(), rank), doing);
+  check(ort_api().GetDimensions(&tensor, sizes.data(), rank), doing);
+  check(ort_api().GetSymbolicDimensions(&tensor, symbols.data(), rank), doing);
   std::vector<DimInfo> dims(rank);
   for (std::size_t i = 0; i < rank; ++i) {
     dims[i].size = std::max<std::int64_t>(sizes[i], -1);
@@ -143,14 +141,14 @@ std::string element_name(ONNXTensorElementDataType type) {
 // `subject` names the input or output in messages.
 TensorInfo tensor_info_of(const OrtTypeInfo& type, std::string name, const std::string& subject) {
   ONNXType kind = ONNX_TYPE_UNKNOWN;
-  check(api().GetOnnxTypeFromTypeInfo(&type, &kind), subject);
+  check(ort_api().GetOnnxTypeFromTypeInfo(&type, &kind), subject);
   if (kind != ONNX_TYPE_TENSOR) {
     throw InputError(fmt::format("{} is {}; only tensors are supported", subject, kind_name(kind)));
   }
   const OrtTensorTypeAndShapeInfo* tensor = nullptr;  // owned by `type`
-  check(api().CastTypeInfoToTensorInfo(&type, &tensor), subject);
+  check(ort_api().CastTypeInfoToTensorInfo(&type, &tensor), subject);
   ONNXTensorElementDataType element = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
-  check(api().GetTensorElementType(tensor, &element), subject);
+  check(ort_api().GetTensorElementType(tensor, &element), subject);
   const auto dtype = dtype_of_onnx(element);
   if (!dtype) {
     throw InputError(
@@ -166,27 +164,27 @@ TensorInfo tensor_info_of(const OrtTypeInfo& type, std::string name, const std::
 OrtHandle<OrtSessionOptions> make_session_options(const SessionOptions& options) {
   const std::string doing = "setting the options of ONNX Runtime";
   OrtSessionOptions* raw = nullptr;
-  check(api().CreateSessionOptions(&raw), doing);
+  check(ort_api().CreateSessionOptions(&raw), doing);
   OrtHandle<OrtSessionOptions> handle(raw);
-  check(api().SetSessionGraphOptimizationLevel(raw, level_of(options.optimization)), doing);
-  check(api().SetSessionExecutionMode(raw, ORT_SEQUENTIAL), doing);
-  check(api().SetIntraOpNumThreads(raw, threads_of(options)), doing);
-  check(api().SetInterOpNumThreads(raw, 1), doing);
-  check(api().SetDeterministicCompute(raw, options.deterministic), doing);
-  if (!options.memory_arena) check(api().DisableCpuMemArena(raw), doing);
+  check(ort_api().SetSessionGraphOptimizationLevel(raw, level_of(options.optimization)), doing);
+  check(ort_api().SetSessionExecutionMode(raw, ORT_SEQUENTIAL), doing);
+  check(ort_api().SetIntraOpNumThreads(raw, threads_of(options)), doing);
+  check(ort_api().SetInterOpNumThreads(raw, 1), doing);
+  check(ort_api().SetDeterministicCompute(raw, options.deterministic), doing);
+  if (!options.memory_arena) check(ort_api().DisableCpuMemArena(raw), doing);
   if (options.shared_arena) {
     RuntimeLibrary::get().make_shared_arena();
-    check(api().AddSessionConfigEntry(raw, "session.use_env_allocators", "1"), doing);
+    check(ort_api().AddSessionConfigEntry(raw, "session.use_env_allocators", "1"), doing);
   }
   if (options.own_operators) add_own_operators(*raw);
   // For threads of the session; run() sees to the one that calls it.
   if (options.denormals_as_zero)
-    check(api().AddSessionConfigEntry(raw, "session.set_denormal_as_zero", "1"), doing);
-  if (!options.memory_pattern) check(api().DisableMemPattern(raw), doing);
+    check(ort_api().AddSessionConfigEntry(raw, "session.set_denormal_as_zero", "1"), doing);
+  if (!options.memory_pattern) check(ort_api().DisableMemPattern(raw), doing);
   // Whatever the file is called, it is read as ONNX.
-  check(api().AddSessionConfigEntry(raw, "session.load_model_format", "ONNX"), doing);
+  check(ort_api().AddSessionConfigEntry(raw, "session.load_model_format", "ONNX"), doing);
   for (const auto& [key, value] : options.config) {
-    const std::string failure = message_of(api().AddSessionConfigEntry(raw, key.c_str(), value.c_str()));
+    const std::string failure = message_of(ort_api().AddSessionConfigEntry(raw, key.c_str(), value.c_str()));
     if (!failure.empty()) {
       throw UsageError(fmt::format("ONNX Runtime does not take the option {}={}: {}", key, value, failure));
     }
@@ -198,7 +196,7 @@ OrtHandle<OrtSessionOptions> make_session_options(const SessionOptions& options)
 OrtHandle<OrtSession> load_session(const fs::path& model, const OrtSessionOptions& options) {
   check_model_file(model);
   OrtSession* raw = nullptr;
-  check(api().CreateSession(&RuntimeLibrary::get().environment(), model.c_str(), &options, &raw),
+  check(ort_api().CreateSession(&RuntimeLibrary::get().environment(), model.c_str(), &options, &raw),
         fmt::format("cannot load the model {}", model.string()));
   return OrtHandle<OrtSession>(raw);
 }
@@ -207,12 +205,12 @@ OrtHandle<OrtSession> load_session(std::string_view model, const fs::path& place
                                    OrtSessionOptions& options) {
   const std::string doing = fmt::format("cannot load the model {}", place.string());
   const fs::path folder = place.has_parent_path() ? place.parent_path() : fs::path(".");
-  check(api().AddSessionConfigEntry(&options, "session.model_external_initializers_file_folder_path",
-                                    folder.c_str()),
+  check(ort_api().AddSessionConfigEntry(&options, "session.model_external_initializers_file_folder_path",
+                                        folder.c_str()),
         doing);
   OrtSession* raw = nullptr;
-  check(api().CreateSessionFromArray(&RuntimeLibrary::get().environment(), model.data(), model.size(),
-                                     &options, &raw),
+  check(ort_api().CreateSessionFromArray(&RuntimeLibrary::get().environment(), model.data(), model.size(),
+                                         &options, &raw),
         doing);
   return OrtHandle<OrtSession>(raw);
 }
@@ -221,20 +219,21 @@ std::vector<TensorInfo> describe(const OrtSession& session, ModelSide side, cons
   const bool inputs = side == ModelSide::inputs;
   const std::string doing = fmt::format("reading the inputs and outputs of {}", model.string());
   OrtAllocator* allocator = nullptr;  // the default one, not ours
-  check(api().GetAllocatorWithDefaultOptions(&allocator), doing);
+  check(ort_api().GetAllocatorWithDefaultOptions(&allocator), doing);
   std::size_t count = 0;
-  check(inputs ? api().SessionGetInputCount(&session, &count) : api().SessionGetOutputCount(&session, &count),
+  check(inputs ? ort_api().SessionGetInputCount(&session, &count)
+               : ort_api().SessionGetOutputCount(&session, &count),
         doing);
   std::vector<TensorInfo> infos;
   for (std::size_t i = 0; i < count; ++i) {
     char* text = nullptr;
-    check(inputs ? api().SessionGetInputName(&session, i, allocator, &text)
-                 : api().SessionGetOutputName(&session, i, allocator, &text),
+    check(inputs ? ort_api().SessionGetInputName(&session, i, allocator, &text)
+                 : ort_api().SessionGetOutputName(&session, i, allocator, &text),
           doing);
     std::string name = take_name(*allocator, text);
     OrtTypeInfo* raw = nullptr;
-    check(inputs ? api().SessionGetInputTypeInfo(&session, i, &raw)
-                 : api().SessionGetOutputTypeInfo(&session, i, &raw),
+    check(inputs ? ort_api().SessionGetInputTypeInfo(&session, i, &raw)
+                 : ort_api().SessionGetOutputTypeInfo(&session, i, &raw),
           doing);
     const OrtHandle<OrtTypeInfo> type(raw);
     const std::string subject = fmt::format("{} {} of {}", inputs ? "input" : "output", name, model.string());

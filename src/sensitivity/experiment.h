@@ -19,6 +19,7 @@
 #include "replay/replay.h"
 #include "sensitivity/measurement_keys.h"
 #include "sensitivity/measurement_store.h"
+#include "sensitivity/metrics.h"
 
 namespace qvl {
 

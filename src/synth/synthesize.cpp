@@ -8,11 +8,11 @@
 
 #include "checkpoint/shard_plan.h"
 #include "core/disk_space.h"
-#include "core/json_text.h"
 #include "core/output_file.h"
 #include "core/output_folder.h"
 #include "core/parallel.h"
 #include "core/staging_folder.h"
+#include "core/text_file.h"
 #include "models/qwen25vl/checkpoint_outline.h"
 #include "qvl/error.h"
 #include "synth/noise.h"

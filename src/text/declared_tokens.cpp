@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "core/json_text.h"
+#include "core/text_file.h"
 #include "qvl/error.h"
 
 namespace qvl {

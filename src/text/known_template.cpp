@@ -9,6 +9,7 @@
 
 #include "core/json_text.h"
 #include "core/sha256.h"
+#include "core/text_file.h"
 #include "qvl/error.h"
 
 namespace qvl {

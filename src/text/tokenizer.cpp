@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <variant>
 
-#include "core/json_text.h"
+#include "core/text_file.h"
 #include "qvl/error.h"
 #include "text/added_tokens.h"
 #include "text/byte_level.h"

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 
-#include "core/json_text.h"
 #include "core/parallel.h"
 #include "core/sha256.h"
+#include "core/text_file.h"
 #include "exporter/export_source.h"
 #include "folder/artifact_names.h"
 #include "folder/copied_files.h"

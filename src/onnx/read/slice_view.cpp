@@ -12,7 +12,7 @@ constexpr std::array<std::string_view, 27> kKeepsTypeOfFirst{
     "Sigmoid", "Sin",   "Cos",   "Softmax", "MatMul",    "Gemm",   "Conv",   "Reshape",  "Transpose",
     "Concat",  "Split", "Slice", "Squeeze", "Unsqueeze", "Gather", "Expand", "Identity", "ReduceMean"};
 
-bool is_standard(const ModelGraph::Node& node, std::string_view op) {
+bool is_standard_op(const ModelGraph::Node& node, std::string_view op) {
   return node.op == op && node.domain.empty();
 }
 
@@ -38,7 +38,7 @@ const onnx::AttributeProto* SliceView::attribute(std::size_t index, std::string_
 
 bool SliceView::is(std::size_t index, std::string_view op, std::size_t operands) const {
   const ModelGraph::Node& node = graph_.nodes[index];
-  return nodes_.contains(index) && is_standard(node, op) && node.inputs.size() >= operands &&
+  return nodes_.contains(index) && is_standard_op(node, op) && node.inputs.size() >= operands &&
          !node.outputs.empty();
 }
 
@@ -65,7 +65,7 @@ std::optional<onnx::TensorProto> SliceView::constant(const std::string& value) c
     return graph_.model.graph().initializer(place->second.initializer);
   }
   const auto maker = graph_.makers.find(value);
-  if (maker == graph_.makers.end() || !is_standard(graph_.nodes[maker->second], "Constant"))
+  if (maker == graph_.makers.end() || !is_standard_op(graph_.nodes[maker->second], "Constant"))
     return std::nullopt;
   const onnx::AttributeProto* const held = attribute(maker->second, "value");
   if (held == nullptr) return std::nullopt;
@@ -114,12 +114,12 @@ bool SliceView::is_f32(std::string value) const {
     if (maker == graph_.makers.end() || maker->second >= behind) return false;
     behind = maker->second;
     const ModelGraph::Node& node = graph_.nodes[maker->second];
-    if (is_standard(node, "Cast")) {
+    if (is_standard_op(node, "Cast")) {
       const onnx::AttributeProto* const to = attribute(maker->second, "to");
       return to != nullptr && to->i() == onnx::TensorProto::FLOAT;
     }
-    if (is_standard(node, "LayerNormalization") || is_standard(node, "DequantizeLinear")) return true;
-    if (is_standard(node, "Where") && node.inputs.size() > 1) {
+    if (is_standard_op(node, "LayerNormalization") || is_standard_op(node, "DequantizeLinear")) return true;
+    if (is_standard_op(node, "Where") && node.inputs.size() > 1) {
       value = node.inputs[1];
     } else if (node.domain.empty() && !node.inputs.empty() &&
                std::ranges::find(kKeepsTypeOfFirst, node.op) != kKeepsTypeOfFirst.end()) {

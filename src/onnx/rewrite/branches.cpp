@@ -16,7 +16,7 @@
 namespace qvl {
 namespace {
 
-constexpr int kDeepest = 64;
+constexpr int kDeepestBranches = 64;
 
 using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
 
@@ -76,8 +76,8 @@ std::optional<bool> BranchPlacer::taken_by(const onnx::NodeProto& node, const Fi
 }
 
 void BranchPlacer::put(onnx::NodeProto& node, const FixedBranch* fixed, int depth, Nodes& out) {
-  if (depth > kDeepest)
-    throw InputError(fmt::format("{}: If nodes are nested more than {} deep", source_, kDeepest));
+  if (depth > kDeepestBranches)
+    throw InputError(fmt::format("{}: If nodes are nested more than {} deep", source_, kDeepestBranches));
   if (const auto taken = taken_by(node, fixed)) {
     const onnx::NodeProto call = node;
     expand(call, *taken, depth, out);

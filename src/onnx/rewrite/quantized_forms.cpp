@@ -21,9 +21,6 @@
 namespace qvl {
 namespace {
 
-constexpr const char* kContrib = "com.microsoft";
-constexpr int kFloat = onnx::TensorProto::FLOAT;
-constexpr int kHalf = onnx::TensorProto::FLOAT16;
 constexpr std::uint8_t kZeroPoint = 128;
 // From which scales behind the product cost less than a hundredth of it.
 constexpr std::int64_t kDeep = 1024;

@@ -18,8 +18,6 @@
 namespace qvl {
 namespace {
 
-constexpr const char* kContrib = "com.microsoft";
-
 std::uint64_t aligned(std::uint64_t bytes, std::uint64_t step) { return (bytes + step - 1) / step * step; }
 
 // Every tensor that may lie outside the model, those of sub-graphs and attributes too.

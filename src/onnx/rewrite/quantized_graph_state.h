@@ -31,6 +31,10 @@ struct QuantizedGraph::State {
   void place_all(std::vector<QuantizedPiece>& made);
 };
 
+inline constexpr const char* kContrib = "com.microsoft";
+inline constexpr int kFloat = onnx::TensorProto::FLOAT;
+inline constexpr int kHalf = onnx::TensorProto::FLOAT16;
+
 inline void set_integer(onnx::NodeProto& node, const std::string& name, std::int64_t value) {
   onnx::AttributeProto& attribute = *node.add_attribute();
   attribute.set_name(name);

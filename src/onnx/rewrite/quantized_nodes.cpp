@@ -13,10 +13,6 @@
 namespace qvl {
 namespace {
 
-constexpr const char* kContrib = "com.microsoft";
-constexpr int kFloat = onnx::TensorProto::FLOAT;
-constexpr int kHalf = onnx::TensorProto::FLOAT16;
-
 std::int64_t product(const Shape& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
 }

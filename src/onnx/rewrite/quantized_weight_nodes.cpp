@@ -7,13 +7,6 @@
 #include "onnx/rewrite/quantized_graph_state.h"
 
 namespace qvl {
-namespace {
-
-constexpr int kFloat = onnx::TensorProto::FLOAT;
-constexpr int kHalf = onnx::TensorProto::FLOAT16;
-
-}  // namespace
-
 void QuantizedNodes::store_blocks(Work& work, DType scales) {
   const QuantizedNode& unit = *work.unit;
   const std::int64_t rows = unit.matrices * unit.rows;

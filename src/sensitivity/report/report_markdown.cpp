@@ -34,7 +34,7 @@ std::string code(std::string_view text) {
   return "`" + shown + "`";
 }
 
-std::string number(const std::optional<double>& value) {
+std::string figure(const std::optional<double>& value) {
   return value && std::isfinite(*value) ? fmt::format("{:.3g}", *value) : "";
 }
 
@@ -56,8 +56,8 @@ LocalError no_local() {
 }
 
 std::string kl_text(const OutputError& error) {
-  const std::string kl = number(error.kl);
-  const std::string deviation = number(error.kl_stderr);
+  const std::string kl = figure(error.kl);
+  const std::string deviation = figure(error.kl_stderr);
   return deviation.empty() ? kl : kl + " ± " + deviation;
 }
 
@@ -104,10 +104,10 @@ std::string whole_table(const SensitivityReport& report) {
     const OutputError error = whole.all.value_or(no_output());
     text += fmt::format("| {} | {} |", code(whole.format), verdict_words(report, whole));
     if (report.has_logits) {
-      text += fmt::format(" {} | {} | {} | {} | {} | {} |\n", kl_text(error), number(error.kl_median),
-                          number(error.kl_p99), number(error.mse), percent(error.top1), percent(error.exact));
+      text += fmt::format(" {} | {} | {} | {} | {} | {} |\n", kl_text(error), figure(error.kl_median),
+                          figure(error.kl_p99), figure(error.mse), percent(error.top1), percent(error.exact));
     } else {
-      text += fmt::format(" {} |\n", number(error.mse));
+      text += fmt::format(" {} |\n", figure(error.mse));
     }
   }
   return text;
@@ -124,7 +124,7 @@ std::string others_table(const SensitivityReport& report) {
   const auto row = [&](const std::string& output, const std::string& unit, const std::string& format,
                        const std::optional<double>& mse) {
     text += fmt::format("| {} | {} | {} | {} |\n", code(output), unit, code(format),
-                        mse ? number(mse) : "another shape");
+                        mse ? figure(mse) : "another shape");
   };
   for (const WholeResult& whole : report.whole) {
     for (const auto& [output, mse] : others_of(whole.all)) {
@@ -199,13 +199,13 @@ std::string ranking_row(const SensitivityReport& report, std::size_t rank, const
       fmt::format("| {} | {} | {} | {} x {} |", rank, code(unit.name), code(unit.op), unit.depth, unit.rows);
   const auto cell = [&](const std::string& text) { row += fmt::format(" {} |", text); };
   if (by_score(report)) {
-    cell(number(result.score));
+    cell(figure(result.score));
   } else {
     if (report.has_logits) cell(kl_text(error));
-    cell(number(error.mse));
+    cell(figure(error.mse));
     if (report.has_logits) cell(percent(error.top1));
-    cell(number(local.sqnr_db));
-    cell(number(local.relative_error));
+    cell(figure(local.sqnr_db));
+    cell(figure(local.relative_error));
   }
   cell(result.method);
   return row + "\n";
@@ -242,7 +242,7 @@ std::string correlation_table(const SensitivityReport& report) {
       "|\n|---|---|---|--:|--:|\n";
   for (const Correlation& c : report.correlations) {
     text += fmt::format("| {} | {} | {} | {} | {} |\n", code(c.format), c.direction, c.measure,
-                        number(c.spearman), c.units);
+                        figure(c.spearman), c.units);
   }
   return text;
 }
@@ -266,8 +266,8 @@ std::string front_table(const SensitivityReport& report) {
       measure);
   const auto row = [&](const std::string& name, std::uint64_t bytes, const std::optional<double>& bits,
                        const std::optional<double>& predicted, const std::optional<double>& measured) {
-    text += fmt::format("| {} | {} | {} | {} | {} |\n", name, bytes, number(bits), number(predicted),
-                        number(measured));
+    text += fmt::format("| {} | {} | {} | {} | {} |\n", name, bytes, figure(bits), figure(predicted),
+                        figure(measured));
   };
   for (const PlanMark& mark : front.marks) {
     row(code(mark.name), mark.point.bytes, mark.point.bits, mark.point.error, mark.measured);

@@ -10,6 +10,7 @@
 
 #include "checkpoint/message_quote.h"
 #include "core/json_text.h"
+#include "core/text_file.h"
 #include "qvl/error.h"
 #include "sensitivity/report/report_names.h"
 
