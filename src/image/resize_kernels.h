@@ -1,7 +1,6 @@
 // The two passes of a bicubic resize for one instruction set. Internal to this layer.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 #include "core/isa.h"
@@ -9,12 +8,7 @@
 
 namespace qvl {
 
-// The vector kernels of the pass along rows read up to this many bytes behind the end of the last row that
-// they are given.
-inline constexpr std::int64_t kRowOverreadBytes = 16;
-
-// Along each of `rows` rows: `in` has in_width RGB pixels a row, `out` out_width. `out` does not overlap
-// `in`.
+// Along each of `rows` rows: `in` has in_width RGB pixels a row, `out`, which does not overlap it, out_width.
 struct RowPass {
   const std::uint8_t* in;
   std::int64_t in_width;
@@ -33,13 +27,13 @@ struct ColumnPass {
   const BicubicWeights* weights;
 };
 
-void resize_rows_scalar(const RowPass& pass);
-void resize_columns_scalar(const ColumnPass& pass);
-#if QVL_X86
-void resize_rows_avx2(const RowPass& pass);
-void resize_columns_avx2(const ColumnPass& pass);
-void resize_rows_avx512(const RowPass& pass);
-void resize_columns_avx512(const ColumnPass& pass);
-#endif
+// Every instruction set gives the same bytes.
+struct ResizeKernels {
+  void (*rows)(const RowPass&);
+  void (*columns)(const ColumnPass&);
+  std::int64_t overread_bytes;  // that `rows` may read behind the end of the last row
+};
+
+[[nodiscard]] const ResizeKernels& resize_kernels(Isa isa);
 
 }  // namespace qvl

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "kernels/attention_head.h"
 #include "kernels/attention_kernels.h"
@@ -12,12 +11,6 @@
 
 namespace qvl {
 namespace {
-
-#if QVL_X86
-constexpr std::array kKernels{&kAttentionScalar, &kAttentionAvx2, &kAttentionAvx512};
-#else
-constexpr std::array kKernels{&kAttentionScalar, &kAttentionScalar, &kAttentionScalar};
-#endif
 
 // Of the head with the number `head` in an operand.
 std::size_t offset_of(std::size_t head, const Shape& lead, const std::vector<std::size_t>& strides) {
@@ -45,7 +38,7 @@ void attention(const AttentionInputs& inputs, std::span<float> out, Isa isa) {
     std::ranges::fill(out, 0.0F);
     return;
   }
-  AttentionHead head(layout, inputs, *kKernels[static_cast<std::size_t>(isa)]);
+  AttentionHead head(layout, inputs, attention_kernels(isa));
   const float* k = nullptr;
   const float* v = nullptr;
   const float* mask = nullptr;

@@ -44,10 +44,6 @@ struct AttentionKernels {
   MaskRange (*mask_range)(const float* mask, std::size_t stride, std::size_t rows, std::size_t keys);
 };
 
-extern const AttentionKernels kAttentionScalar;
-#if QVL_X86
-extern const AttentionKernels kAttentionAvx2;
-extern const AttentionKernels kAttentionAvx512;
-#endif
+[[nodiscard]] const AttentionKernels& attention_kernels(Isa isa);
 
 }  // namespace qvl

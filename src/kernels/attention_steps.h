@@ -1,17 +1,8 @@
-// The steps of AttentionKernels over the vectors of any instruction set. A file includes this once, after it
-// has defined QVL_LANES_TARGET, the target attribute of everything here (or nothing), and before it defines
-// the type `Lanes` that the steps take:
-//
-//   V                          a vector of kWidth floats; kTileRows: query rows of a tile
-//   load, store, part          of kWidth floats; of the first n, the others being `fill`
-//   all, fma, add, sub         all lanes one number; a * b + c; sums
-//   greater(a, b)              the greater; b when one of them is NaN
-//   scale_by_exp2(p, t, n, x)  p times 2^n; t is n + 1.5 x 2^23; 0 where x < kExpFloor
+// The steps of AttentionKernels for one instruction set; see kernels/lanes.h. Included by attention_kernels.cpp
+// alone.
 //
 // Exponential: Cody and Waite's reduction by ln 2 in two parts and a polynomial of degree 6 that is minimax
 // in relative error on [-ln 2 / 2, ln 2 / 2] with constant term 1 (2.6e-9; 1 ulp with the roundings).
-#pragma once
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -19,14 +10,13 @@
 
 #include "kernels/attention_kernels.h"
 
-#define QVL_STEP QVL_LANES_TARGET QVL_ALWAYS_INLINE
-
-namespace qvl {
+namespace qvl::QVL_ISA {
 namespace {
 
+using L = Lanes;
+
 // For x <= 0 and NaN.
-template <class L>
-QVL_STEP void exponential(typename L::V& x) {
+QVL_STEP void exponential(L::Floats& x) {
   const auto t = L::fma(x, L::all(1.44269504F), L::all(0x1.8p23F));
   const auto n = L::sub(t, L::all(0x1.8p23F));
   auto r = L::fma(n, L::all(-0.693359375F), x);
@@ -37,18 +27,16 @@ QVL_STEP void exponential(typename L::V& x) {
   p = L::fma(p, r, L::all(0.500000044F));
   p = L::fma(p, r, L::all(1.00000005F));
   p = L::fma(p, r, L::all(1.0F));
-  x = L::scale_by_exp2(p, t, n, x);
+  x = L::scale_by_exp2(p, t, n, x, kExpFloor);
 }
 
-template <class L>
-QVL_STEP float first_of(const typename L::V& x) {
+QVL_STEP float first_of(L::Floats x) {
   std::array<float, L::kWidth> values;
   L::store(values.data(), x);
   return values[0];
 }
 
-template <class L>
-QVL_STEP float greatest_of(const typename L::V& x) {
+QVL_STEP float greatest_of(L::Floats x) {
   std::array<float, L::kWidth> values;
   L::store(values.data(), x);
   float result = values[0];
@@ -56,8 +44,7 @@ QVL_STEP float greatest_of(const typename L::V& x) {
   return result;
 }
 
-template <class L>
-QVL_STEP float sum_of(const typename L::V& x) {
+QVL_STEP float sum_of(L::Floats x) {
   std::array<float, L::kWidth> values;
   L::store(values.data(), x);
   for (std::size_t half = L::kWidth / 2; half > 0; half /= 2) {
@@ -66,13 +53,11 @@ QVL_STEP float sum_of(const typename L::V& x) {
   return values[0];
 }
 
-template <class L>
-QVL_LANES_TARGET void score(const float* q, const float* k, std::size_t depth, std::size_t panels,
-                            float* scores) {
+QVL_TARGET void score(const float* q, const float* k, std::size_t depth, std::size_t panels, float* scores) {
   constexpr std::size_t kRows = L::kTileRows;
   for (std::size_t panel = 0; panel < panels; ++panel) {
-    typename L::V left[kRows];
-    typename L::V right[kRows];
+    L::Floats left[kRows];
+    L::Floats right[kRows];
 #pragma GCC unroll 16
     for (std::size_t r = 0; r < kRows; ++r) left[r] = right[r] = L::all(0.0F);
     const float* q_row = q;
@@ -97,12 +82,12 @@ QVL_LANES_TARGET void score(const float* q, const float* k, std::size_t depth, s
   }
 }
 
-template <class L, std::size_t kVectors>
+template <std::size_t kVectors>
 QVL_STEP void mix_panel(const float* weights, const float* v, std::size_t keys, const float* factor,
                         float* out) {
   constexpr std::size_t kRows = L::kTileRows;
-  typename L::V left[kRows];
-  typename L::V right[kRows];
+  L::Floats left[kRows];
+  L::Floats right[kRows];
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < kRows; ++r) {
     const auto shrink = L::all(factor[r]);
@@ -129,18 +114,16 @@ QVL_STEP void mix_panel(const float* weights, const float* v, std::size_t keys, 
   }
 }
 
-template <class L>
-QVL_LANES_TARGET void mix(const float* weights, const float* v, std::size_t keys, std::size_t vectors,
-                          const float* factor, float* out) {
+QVL_TARGET void mix(const float* weights, const float* v, std::size_t keys, std::size_t vectors,
+                    const float* factor, float* out) {
   if (vectors == 2) {
-    mix_panel<L, 2>(weights, v, keys, factor, out);
+    mix_panel<2>(weights, v, keys, factor, out);
   } else {
-    mix_panel<L, 1>(weights, v, keys, factor, out);
+    mix_panel<1>(weights, v, keys, factor, out);
   }
 }
 
 // The row becomes score + mask, with minus infinity behind its last key; returns its greatest.
-template <class L>
 QVL_STEP float mask_row(float* row, const float* mask, std::size_t keys, std::size_t vectors) {
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   const std::size_t whole = keys / (2 * L::kWidth) * 2;
@@ -168,43 +151,40 @@ QVL_STEP float mask_row(float* row, const float* mask, std::size_t keys, std::si
     L::store(row + behind, x);
     even = L::greater(x, even);
   }
-  return greatest_of<L>(L::greater(even, odd));
+  return greatest_of(L::greater(even, odd));
 }
 
-template <class L>
-QVL_LANES_TARGET void weigh(float* scores, const float* mask, std::size_t mask_stride, std::size_t rows,
-                            std::size_t keys, float* greatest, float* sum, float* factor) {
+QVL_TARGET void weigh(float* scores, const float* mask, std::size_t mask_stride, std::size_t rows,
+                      std::size_t keys, float* greatest, float* sum, float* factor) {
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   const std::size_t vectors = (keys + 2 * L::kWidth - 1) / (2 * L::kWidth) * 2;
   for (std::size_t r = 0; r < rows; ++r) {
     float* const row = scores + r * kScoreStride;
-    const float here = mask_row<L>(row, mask == nullptr ? nullptr : mask + r * mask_stride, keys, vectors);
+    const float here = mask_row(row, mask == nullptr ? nullptr : mask + r * mask_stride, keys, vectors);
     const float top = here > greatest[r] ? here : greatest[r];
     const float base = top == kNone ? 0.0F : top;  // infinity less infinity is no number
     auto shrink = L::all(greatest[r] - base);
-    exponential<L>(shrink);
+    exponential(shrink);
     const auto bases = L::all(base);
     auto even = L::all(0.0F);
     auto odd = even;
     for (std::size_t i = 0; i < vectors; i += 2) {
       auto x = L::sub(L::load(row + i * L::kWidth), bases);
       auto y = L::sub(L::load(row + (i + 1) * L::kWidth), bases);
-      exponential<L>(x);
-      exponential<L>(y);
+      exponential(x);
+      exponential(y);
       L::store(row + i * L::kWidth, x);
       L::store(row + (i + 1) * L::kWidth, y);
       even = L::add(even, x);
       odd = L::add(odd, y);
     }
-    factor[r] = first_of<L>(shrink);
-    sum[r] = sum[r] * factor[r] + sum_of<L>(L::add(even, odd));
+    factor[r] = first_of(shrink);
+    sum[r] = sum[r] * factor[r] + sum_of(L::add(even, odd));
     greatest[r] = top;
   }
 }
 
-template <class L>
-QVL_LANES_TARGET MaskRange mask_range(const float* mask, std::size_t stride, std::size_t rows,
-                                      std::size_t keys) {
+QVL_TARGET MaskRange mask_range(const float* mask, std::size_t stride, std::size_t rows, std::size_t keys) {
   constexpr float kEndless = std::numeric_limits<float>::infinity();
   const auto zero = L::all(0.0F);
   auto greatest = L::all(-kEndless);
@@ -219,14 +199,11 @@ QVL_LANES_TARGET MaskRange mask_range(const float* mask, std::size_t stride, std
       positive = L::add(positive, L::greater(zero, x));
     }
   }
-  const float sum = sum_of<L>(positive);
-  return {-greatest_of<L>(greatest_negated), sum == sum ? greatest_of<L>(greatest) : kEndless};
+  const float sum = sum_of(positive);
+  return {-greatest_of(greatest_negated), sum == sum ? greatest_of(greatest) : kEndless};
 }
 
-template <class L>
-constexpr AttentionKernels kernels_of() {
-  return {L::kWidth, L::kTileRows, score<L>, weigh<L>, mix<L>, mask_range<L>};
-}
+constexpr AttentionKernels kAttention{L::kWidth, L::kTileRows, score, weigh, mix, mask_range};
 
 }  // namespace
-}  // namespace qvl
+}  // namespace qvl::QVL_ISA

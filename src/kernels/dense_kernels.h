@@ -18,10 +18,6 @@ struct DenseKernels {
   void (*multiply)(const float* a, const float* b, std::int64_t depth, float* out);
 };
 
-extern const DenseKernels kDenseScalar;
-#if QVL_X86
-extern const DenseKernels kDenseAvx2;
-extern const DenseKernels kDenseAvx512;
-#endif
+[[nodiscard]] const DenseKernels& dense_kernels(Isa isa);
 
 }  // namespace qvl

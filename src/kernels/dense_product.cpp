@@ -12,15 +12,6 @@ namespace {
 
 constexpr std::int64_t kPanelDepth = 256;
 
-const DenseKernels& kernels_of(Isa isa) {
-#if QVL_X86
-  if (isa == Isa::avx512) return kDenseAvx512;
-  if (isa == Isa::avx2) return kDenseAvx2;
-#endif
-  (void)isa;
-  return kDenseScalar;
-}
-
 // Strips of `width` columns of in[p][begin .. begin + count), each [depth][width], the last filled with 0.
 void pack_strips(const float* in, std::int64_t stride, std::int64_t count, std::int64_t depth,
                  std::int64_t width, float* out) {
@@ -72,7 +63,7 @@ void add_tile(const DenseProduct& product, const DenseKernels& kernels, std::int
 }  // namespace
 
 void add_product(const DenseProduct& product, Isa isa, unsigned workers) {
-  const DenseKernels& kernels = kernels_of(isa);
+  const DenseKernels& kernels = dense_kernels(isa);
   std::vector<std::array<std::int64_t, 2>> tiles;
   for (std::int64_t i = 0; i < product.rows; i += kProductTileRows) {
     const std::int64_t last = std::min(i + kProductTileRows, product.rows) - 1;

@@ -1,51 +1,41 @@
-// DenseKernels over the vectors of any instruction set. A file includes this once, after it has defined
-// QVL_LANES_TARGET, the target attribute of everything here (or nothing), and before it defines the type
-// `Lanes` that the steps take:
-//
-//   V                     a vector of kWidth floats; kRows: rows of a strip
-//   load, store           of kWidth floats
-//   all, multiply_add     all lanes one number; a * b + c
-#pragma once
-
+// The step of DenseKernels for one instruction set; see kernels/lanes.h. Included by dense_kernels.cpp alone.
 #include <cstdint>
 
 #include "kernels/dense_kernels.h"
 
-#define QVL_STEP QVL_LANES_TARGET QVL_ALWAYS_INLINE
-
-namespace qvl {
+namespace qvl::QVL_ISA {
 namespace {
 
-template <class L>
-QVL_LANES_TARGET void multiply(const float* a, const float* b, std::int64_t depth, float* out) {
-  typename L::V left[L::kRows];
-  typename L::V right[L::kRows];
+using L = Lanes;
+constexpr auto kRows = static_cast<std::int64_t>(L::kTileRows);
+constexpr auto kColumns = static_cast<std::int64_t>(2 * L::kWidth);
+static_assert(kProductTileRows % kRows == 0 && kProductTileColumns % kColumns == 0);
+
+QVL_TARGET void multiply(const float* a, const float* b, std::int64_t depth, float* out) {
+  L::Floats left[kRows];
+  L::Floats right[kRows];
 #pragma GCC unroll 16
-  for (std::int64_t i = 0; i < L::kRows; ++i) left[i] = right[i] = L::all(0.0F);
+  for (std::int64_t i = 0; i < kRows; ++i) left[i] = right[i] = L::all(0.0F);
   for (std::int64_t p = 0; p < depth; ++p) {
     const auto b_left = L::load(b);
     const auto b_right = L::load(b + L::kWidth);
 #pragma GCC unroll 16
-    for (std::int64_t i = 0; i < L::kRows; ++i) {
+    for (std::int64_t i = 0; i < kRows; ++i) {
       const auto factor = L::all(a[i]);
-      left[i] = L::multiply_add(factor, b_left, left[i]);
-      right[i] = L::multiply_add(factor, b_right, right[i]);
+      left[i] = L::fma(factor, b_left, left[i]);
+      right[i] = L::fma(factor, b_right, right[i]);
     }
-    a += L::kRows;
-    b += 2 * L::kWidth;
+    a += kRows;
+    b += kColumns;
   }
 #pragma GCC unroll 16
-  for (std::int64_t i = 0; i < L::kRows; ++i) {
-    L::store(out + i * 2 * L::kWidth, left[i]);
-    L::store(out + i * 2 * L::kWidth + L::kWidth, right[i]);
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    L::store(out + i * kColumns, left[i]);
+    L::store(out + i * kColumns + L::kWidth, right[i]);
   }
 }
 
-template <class L>
-constexpr DenseKernels dense_kernels_of() {
-  static_assert(kProductTileRows % L::kRows == 0 && kProductTileColumns % (2 * L::kWidth) == 0);
-  return {L::kRows, 2 * L::kWidth, multiply<L>};
-}
+constexpr DenseKernels kDense{kRows, kColumns, multiply};
 
 }  // namespace
-}  // namespace qvl
+}  // namespace qvl::QVL_ISA
