@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <vector>
+#include <cstdint>
+#include <utility>
 
 #include "qvl/error.h"
 #include "text/unicode_kind.h"
@@ -20,6 +21,8 @@ constexpr std::array<std::string_view, 20> kScripts = {
     "Arabic", "Armenian", "Bengali",   "Cyrillic", "Devanagari", "Ethiopic", "Georgian",
     "Greek",  "Han",      "Hangul",    "Hebrew",   "Hiragana",   "Katakana", "Khmer",
     "Lao",    "Latin",    "Mongolian", "Myanmar",  "Thai",       "Tibetan"};
+constexpr std::array<std::string_view, 7> kGroups = {"(?:", "(?i:", "(?=", "(?!", "(?<=", "(?<!", "(?>"};
+constexpr std::string_view kNoBrace = "a brace that is not {n}, {n,} or {n,m}";
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
@@ -33,18 +36,19 @@ std::string white_space(bool inverted) {
                        static_cast<std::uint32_t>(last));
   };
   char32_t next = 0;
-  for (const CodePointRange& range : white_space_ranges()) {
+  for (const auto& [first, last] : white_space_ranges()) {
     if (inverted) {
-      add(next, range.first - 1);
+      add(next, first - 1);
     } else {
-      add(range.first, range.last);
+      add(first, last);
     }
-    next = range.last + 1;
+    next = last + 1;
   }
   if (inverted) add(next, 0x10FFFF);
   return set;
 }
 
+// Goes through the pattern once. Each step takes one construct from at_ on and writes it, or fails.
 class Rewriter {
  public:
   Rewriter(std::string_view pattern, std::string_view source) : pattern_(pattern), source_(source) {}
@@ -59,32 +63,33 @@ class Rewriter {
     throw InputError(
         fmt::format("{}: {} at byte {} of the pattern {} is not supported", source_, what, place, pattern_));
   }
-  [[nodiscard]] bool starts(std::string_view text) const { return pattern_.substr(at_).starts_with(text); }
-  void copy(std::size_t count) {
-    out_ += pattern_.substr(at_, count);
+  // Zero behind the end.
+  [[nodiscard]] char peek(std::size_t ahead = 0) const {
+    return at_ + ahead < pattern_.size() ? pattern_[at_ + ahead] : '\0';
+  }
+  [[nodiscard]] bool is_at(std::string_view text) const { return pattern_.substr(at_).starts_with(text); }
+  void copy(std::size_t count) { replace(count, pattern_.substr(at_, count)); }
+  void replace(std::size_t count, std::string_view text) {
+    out_ += text;
     at_ += count;
   }
 
   void item() {
-    const char c = pattern_[at_];
-    switch (c) {
+    switch (peek()) {
       case '\\':
-        escape(false);
-        break;
+        return escape(false);
       case '[':
-        set();
-        break;
+        return set();
       case '(':
-        group();
-        break;
+        return group();
       case '?':
       case '*':
       case '+':
-        quantifier();
-        break;
+        copy(1);
+        if (is_at("?") || is_at("+")) copy(1);
+        return refuse_quantifier();
       case '{':
-        interval();
-        break;
+        return interval();
       case '^':
       case '$':
         fail("an anchor", at_);
@@ -94,66 +99,51 @@ class Rewriter {
   }
 
   void group() {
-    constexpr std::array<std::string_view, 7> kKinds = {"(?:", "(?i:", "(?=", "(?!", "(?<=", "(?<!", "(?>"};
-    if (!starts("(?") && !starts("(*")) {
-      // Nothing asks what a group captured.
-      out_ += "(?:";
-      ++at_;
-      return;
-    }
-    const auto* kind =
-        std::find_if(kKinds.begin(), kKinds.end(), [this](std::string_view k) { return starts(k); });
-    if (kind == kKinds.end()) fail("this kind of group", at_);
+    if (!is_at("(?") && !is_at("(*")) return replace(1, "(?:");  // nothing asks what a group captured
+    const auto* kind = std::ranges::find_if(kGroups, [this](std::string_view k) { return is_at(k); });
+    if (kind == kGroups.end()) fail("this kind of group", at_);
     copy(kind->size());
   }
 
-  void quantifier() {
-    copy(1);
-    if (at_ < pattern_.size() && (pattern_[at_] == '?' || pattern_[at_] == '+')) copy(1);
-    if (at_ < pattern_.size() && std::string_view("?*+{").find(pattern_[at_]) != std::string_view::npos) {
-      fail("a quantifier of a quantifier", at_);
-    }
+  void refuse_quantifier() const {
+    if (is_at("?") || is_at("*") || is_at("+") || is_at("{")) fail("a quantifier of a quantifier", at_);
   }
 
   void interval() {
-    const std::size_t start = at_++;
+    const std::size_t start = at_;
+    copy(1);
     const std::size_t low = number(start);
-    bool range = false;
-    if (starts(",")) {
-      ++at_;
-      range = true;
-      if (at_ < pattern_.size() && is_digit(pattern_[at_]) && number(start) < low)
-        fail("an interval that ends first", start);
+    const bool range = is_at(",");
+    if (range) {
+      copy(1);
+      if (is_digit(peek()) && number(start) < low) fail("an interval that ends first", start);
     }
-    if (!starts("}")) fail("a brace that is not {n}, {n,} or {n,m}", start);
-    ++at_;
-    if (range && starts("?")) ++at_;
-    if (at_ < pattern_.size() && std::string_view("?*+{").find(pattern_[at_]) != std::string_view::npos) {
-      fail("a quantifier of a quantifier", at_);
-    }
-    out_ += pattern_.substr(start, at_ - start);
+    if (!is_at("}")) fail(kNoBrace, start);
+    copy(1);
+    if (range && is_at("?")) copy(1);
+    refuse_quantifier();
   }
 
+  // Of the interval that begins at `start`.
   std::size_t number(std::size_t start) {
+    if (!is_digit(peek())) fail(kNoBrace, start);
     std::size_t value = 0;
-    const std::size_t first = at_;
-    for (; at_ < pattern_.size() && is_digit(pattern_[at_]) && at_ - first < 5; ++at_) {
-      value = value * 10 + static_cast<std::size_t>(pattern_[at_] - '0');
+    for (int digits = 0; is_digit(peek()) && digits < 5; ++digits) {
+      value = value * 10 + static_cast<std::size_t>(peek() - '0');
+      copy(1);
     }
-    if (at_ == first) fail("a brace that is not {n}, {n,} or {n,m}", start);
     return value;
   }
 
   void set() {
     const std::size_t start = at_;
-    copy(1);
-    if (starts("^")) copy(1);
-    if (starts("]")) fail("an empty set", start);
-    while (!starts("]")) {
+    copy(is_at("[^") ? 2 : 1);
+    if (is_at("]")) fail("an empty set", start);
+    while (!is_at("]")) {
       if (at_ == pattern_.size()) fail("a set without its ]", start);
-      if (pattern_[at_] == '[') fail("a set inside a set", at_);
-      if (starts("&&")) fail("an intersection of sets", at_);
-      if (pattern_[at_] == '\\') {
+      if (is_at("[")) fail("a set inside a set", at_);
+      if (is_at("&&")) fail("an intersection of sets", at_);
+      if (is_at("\\")) {
         escape(true);
       } else {
         copy(1);
@@ -163,74 +153,43 @@ class Rewriter {
   }
 
   void escape(bool in_set) {
-    const std::size_t start = at_;
-    if (at_ + 1 == pattern_.size()) fail("a backslash at the end", start);
-    const char c = pattern_[at_ + 1];
-    switch (c) {
-      case 's':
-      case 'S':
-        out_ += fmt::format("{}{}{}", in_set ? "" : "[", white_space(c == 'S'), in_set ? "" : "]");
-        at_ += 2;
-        return;
-      case 'd':
-        out_ += "\\p{Nd}";
-        at_ += 2;
-        return;
-      case 'D':
-        out_ += "\\P{Nd}";
-        at_ += 2;
-        return;
-      case 'v':
-        out_ += "\\x{b}";
-        at_ += 2;
-        return;
-      case 'p':
-      case 'P':
-        property();
-        return;
-      case 'x':
-        if (pattern_.size() - at_ < 4 || !is_hex(pattern_[at_ + 2]) || !is_hex(pattern_[at_ + 3])) {
-          fail("\\x without two hexadecimal digits", start);
-        }
-        // Oniguruma takes it as a byte, which is a character below 80 only.
-        if (pattern_[at_ + 2] > '7') fail("\\x above 7F", start);
-        copy(4);
-        return;
-      case 'r':
-      case 'n':
-      case 't':
-      case 'f':
-      case 'a':
-      case 'e':
-        copy(2);
-        return;
-      default:
-        if (is_alphanumeric(c) || static_cast<unsigned char>(c) >= 0x80) fail(fmt::format("\\{}", c), start);
-        copy(2);
+    if (at_ + 1 == pattern_.size()) fail("a backslash at the end", at_);
+    const char c = peek(1);
+    if (c == 'p' || c == 'P') return property();
+    if (c == 's' || c == 'S') {
+      const std::string set = white_space(c == 'S');
+      return replace(2, in_set ? set : "[" + set + "]");
     }
+    if (c == 'x') {
+      if (!is_hex(peek(2)) || !is_hex(peek(3))) fail("\\x without two hexadecimal digits", at_);
+      // Oniguruma takes it as a byte, which is a character below 80 only.
+      if (peek(2) > '7') fail("\\x above 7F", at_);
+      return copy(4);
+    }
+    if (c == 'd') return replace(2, "\\p{Nd}");
+    if (c == 'D') return replace(2, "\\P{Nd}");
+    if (c == 'v') return replace(2, "\\x{b}");
+    const bool control = std::string_view("rntfae").find(c) != std::string_view::npos;
+    if (!control && (is_alphanumeric(c) || static_cast<unsigned char>(c) >= 0x80)) {
+      fail(fmt::format("\\{}", c), at_);
+    }
+    copy(2);
   }
 
   void property() {
-    const std::size_t start = at_;
     const std::size_t close = pattern_.find('}', at_);
-    if (pattern_.size() - at_ < 4 || pattern_[at_ + 2] != '{' || close == std::string_view::npos) {
-      fail("\\p without {name}", start);
-    }
-    bool inverted = pattern_[at_ + 1] == 'P';
+    if (peek(2) != '{' || close == std::string_view::npos) fail("\\p without {name}", at_);
+    bool inverted = peek(1) == 'P';
     std::string_view name = pattern_.substr(at_ + 3, close - at_ - 3);
     if (name.starts_with("^")) {
       inverted = !inverted;
       name.remove_prefix(1);
     }
-    const char* script = "";
-    if (std::find(kCategories.begin(), kCategories.end(), name) == kCategories.end()) {
-      if (std::find(kScripts.begin(), kScripts.end(), name) == kScripts.end()) {
-        fail(fmt::format("the property {}", name), start);
-      }
-      script = "sc:";
+    const bool category = std::ranges::find(kCategories, name) != kCategories.end();
+    if (!category && std::ranges::find(kScripts, name) == kScripts.end()) {
+      fail(fmt::format("the property {}", name), at_);
     }
-    out_ += fmt::format("\\{}{{{}{}}}", inverted ? 'P' : 'p', script, name);
-    at_ = close + 1;
+    replace(close + 1 - at_, fmt::format("\\{}{{{}{}}}", inverted ? 'P' : 'p', category ? "" : "sc:", name));
   }
 
   std::string_view pattern_;

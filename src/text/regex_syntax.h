@@ -1,4 +1,7 @@
 // Patterns as tokenizer.json has them (Oniguruma's syntax) rewritten for PCRE2.
+//
+// Not run by Oniguruma itself: without machine code it splits at a third of PCRE2's speed, and it does not say
+// where in a pattern a mistake is.
 #pragma once
 
 #include <string>
