@@ -16,8 +16,8 @@ struct BicubicWeights {
   static constexpr int kLowBits = 11;
   static constexpr std::int64_t kTapStep = 4;
 
-  std::int64_t taps =
-      0;  // from one output's weights to the next one's: a multiple of kTapStep, filled up with zeros
+  // From one output's weights to the next one's: a multiple of kTapStep, filled up with zeros.
+  std::int64_t taps = 0;
   std::vector<std::int32_t> first;
   std::vector<std::int32_t> count;
   std::vector<std::int32_t> weight;

@@ -212,27 +212,27 @@ RgbImage upright(RgbImage image, int orientation) {
   const std::int64_t last_row = (image.height() - 1) * w;
   Walk walk{};
   switch (orientation) {
-    case 2:
+    case 2:  // mirrored left to right
       walk = {last_x, w, -1};
-      break;  // mirrored left to right
-    case 3:
+      break;
+    case 3:  // half a turn
       walk = {last_row + last_x, -w, -1};
-      break;  // half a turn
-    case 4:
+      break;
+    case 4:  // mirrored top to bottom
       walk = {last_row, -w, 1};
-      break;  // mirrored top to bottom
-    case 5:
+      break;
+    case 5:  // transposed
       walk = {0, 1, w};
-      break;  // transposed
-    case 6:
+      break;
+    case 6:  // a quarter clockwise
       walk = {last_row, 1, -w};
-      break;  // a quarter clockwise
-    case 7:
+      break;
+    case 7:  // transposed about the other diagonal
       walk = {last_row + last_x, -1, -w};
-      break;  // transposed about the other diagonal
-    default:
+      break;
+    default:  // 8: a quarter anticlockwise
       walk = {last_x, -1, w};
-      break;  // 8: a quarter anticlockwise
+      break;
   }
   const bool sides_swap = orientation >= 5;
   RgbImage turned(sides_swap ? PixelSize{w, image.height()} : image.size());

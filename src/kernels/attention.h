@@ -24,8 +24,8 @@ struct AttentionInputs {
   AttentionOperand v;
   std::optional<AttentionOperand> mask;
   float scale = 1.0F;
-  bool zero_for_nan =
-      false;  // weights that are NaN count as 0; taken only with finite values, else NaN stays
+  // Weights that are NaN count as 0. Taken only with finite values, else NaN stays.
+  bool zero_for_nan = false;
 };
 
 // Of the result, [..., S, e]. Throws InputError when the shapes do not go together.

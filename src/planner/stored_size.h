@@ -28,12 +28,11 @@ struct StoredSize {
   std::vector<std::uint64_t> quantized_bytes;  // by format: integers, what fills up the last block, scales
 };
 
-// Of the part's units, in their order; of those not selected all is 0. Read from the graph that
-// `qvl quantize` writes where all selected units are in one format: what several units share (in one format
-// and one order of the same numbers) is counted for the first of them, which is right for every plan that
-// gives units with the same weight the same format. Constants that are the same in every file (zero points),
-// biases, nodes, and what fills up a page are not counted. Throws as quantize_model does for what cannot be
-// quantized.
+// Of the part's units, in their order; of those not selected all is 0. Read from the graph that `qvl quantize`
+// writes where all selected units are in one format: what several units share (in one format and one order of
+// the same numbers) is counted for the first of them, which is right for every plan that gives units with the
+// same weight the same format. Constants that are the same in every file (zero points), biases, nodes, and what
+// fills up a page are not counted. Throws as quantize_model does for what cannot be quantized.
 [[nodiscard]] std::vector<StoredSize> stored_sizes(const ModelPart& part, const std::vector<bool>& selected,
                                                    std::span<const Format> formats);
 

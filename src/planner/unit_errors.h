@@ -19,10 +19,8 @@ namespace qvl {
 // the bits first whatever its size, as the tools do that these scores are from; times
 //   weight-mse                   1, as it is of the format
 //   nncf-mean-variance, random   the mean squared error of all units' weights in the format, relative to that
-//   in
-//                                the report's best: these scores know nothing of formats
-// and, for formats that round activations, too, times 2 (both operands are rounded; these scores do not see
-// it).
+//                                in the report's best: these scores know nothing of formats
+// and, for formats that round activations, too, times 2 (both operands are rounded; these scores do not see it).
 //
 // Throws InputError when the report lacks them (a run of `--direction out`).
 [[nodiscard]] std::vector<std::vector<double>> unit_errors(const SensitivityReport& report);

@@ -13,10 +13,12 @@ namespace qvl {
 // scale are an output channel (int8, int8-dynamic, int8-static) or each `block` of its weights from the first
 // on, the last one being shorter where they do not divide it (int8:B, int4:B).
 //
-//   int8:   scale = max |w| / 127;               level = w / scale, rounded half to even, kept within -127 ..
-//   127 int8:B: scale = (w of largest |w|) / -128;   level = round(w x (1 / scale) + 128), kept within 0 ..
-//   255, - 128 int4:B: scale = (w of largest |w|) / -8;     level = round(w x (1 / scale) + 8), kept within 0
-//   .. 15, - 8
+//   int8:    scale = max |w| / 127;               level = w / scale, rounded half to even,
+//                                                 kept within -127 .. 127
+//   int8:B:  scale = (w of largest |w|) / -128;   level = round(w x (1 / scale) + 128),
+//                                                 kept within 0 .. 255, - 128
+//   int4:B:  scale = (w of largest |w|) / -8;     level = round(w x (1 / scale) + 8),
+//                                                 kept within 0 .. 15, - 8
 //
 // For blocks round() is C's roundf, half away from zero, after the sum was rounded to f32; of w and -w of the
 // largest magnitude, the negative one counts. This is ONNX Runtime's rule for MatMulNBits without zero points

@@ -10,15 +10,15 @@
 namespace qvl {
 
 // The op's other operand: kept as it is, or rounded to 8 unsigned bits with one scale and zero point for the
-// tensor, found anew in each run or once from calibration data (quant/activation.h,
-// quant/range_calibrator.h).
+// tensor, found anew in each run (quant/activation.h) or once from calibration data (quant/range_calibrator.h).
 enum class ActivationRounding { kept, dynamic_u8, static_u8 };
 
 // As text:
 //   int8            8 bits, one scale for an output channel
-//   int8:B, int4:B  8 or 4 bits, one scale for B weights along the reduction axis; B: a power of two, 16 to
-//   1048576 int8-dynamic    as int8, activations too, their range found in each run int8-static     as int8,
-//   activations too, their range found by calibration
+//   int8:B, int4:B  8 or 4 bits, one scale for B weights along the reduction axis;
+//                   B: a power of two, 16 to 1048576
+//   int8-dynamic    as int8, activations too, their range found in each run
+//   int8-static     as int8, activations too, their range found by calibration
 // The rules for the weights are in quant/fake_quantize.h.
 struct Format {
   int bits = 8;            // of a weight

@@ -30,8 +30,7 @@ struct PackedBlocks {
   [[nodiscard]] std::int64_t blocks() const noexcept { return (depth + block - 1) / block; }
   [[nodiscard]] std::int64_t row_bytes() const noexcept { return blocks() * block * bits / 8; }
 
-  // Values again, [rows, depth]: those of the QuantizedWeights, to the bit. Throws UsageError for another
-  // size.
+  // Values again, [rows, depth]: those of the QuantizedWeights, to the bit. Throws UsageError for another size.
   void unpack(std::span<float> out) const;
 };
 

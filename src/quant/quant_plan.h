@@ -55,8 +55,8 @@ struct PlanEntry {
 //    "calibrate": "minmax",                             of int8-static; may be left out
 //    "embedding": "int8:32",                            format of the table of token embeddings; or "keep"
 //    "units": [{"name": "/model/layers.3/mlp/down_proj/MatMul", "format": "int4:32",
-//               "algorithm": "gptq", "accuracy_level": 0, "smooth": 0.5},    all but name and format may be
-//               left out
+//               "algorithm": "gptq", "accuracy_level": 0,   all but name and format may be left out
+//               "smooth": 0.5},
 //              {"name": "*o_proj*", "format": "keep"}],
 //    "record": {…}}                                     how the plan came about; not read
 // Of several entries that fit a unit the last one counts; a unit that none fits is kept.

@@ -20,9 +20,8 @@ namespace qvl {
 //
 //   minmax        the least and the greatest value
 //   percentile:P  the narrowest bounds beyond which lie at most c = floor(n (100 - P) / 200) values each,
-//   rounded
-//                 outwards to the bins of OrderHistogram (by less than 2^-7 of them), but not beyond the
-//                 least and the greatest value. (Half of the share at either end, as ONNX Runtime's
+//                 rounded outwards to the bins of OrderHistogram (by less than 2^-7 of them), but not beyond
+//                 the least and the greatest value. (Half of the share at either end, as ONNX Runtime's
 //                 calibrator does.)
 //   entropy       from max(least, -T) to min(greatest, T), T being that of quant/entropy_range.h
 //

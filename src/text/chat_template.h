@@ -28,18 +28,18 @@ struct ChatOptions {
 
 // As the checkpoint's chat template (`chat_template` of Qwen2.5-VL-Instruct): a default system message unless
 // the first one is of that role, and for each picture one <|image_pad|> between <|vision_start|> and
-// <|vision_end|>. The n-th
-// <|image_pad|> so written stands for the n-th image part of the chat; texts are put in as they are, so that
-// one of theirs may hold the same words.
+// <|vision_end|>. The n-th <|image_pad|> so written stands for the n-th image part of the chat; texts are put
+// in as they are, so that one of theirs may hold the same words.
 [[nodiscard]] std::string render_chat(std::span<const ChatMessage> messages, const ChatOptions& options = {});
 
-// Reads messages from JSON: an array of messages, or an object with `messages` (or `conversations`). A
-// message has a `role` (system, user, assistant) and a `content`, a string or an array of parts: {"type":
-// "text", "text": …}, {"type": "image", "image": path}, where the path may be missing, or {"type":
-// "image_url", "image_url":
-// {"url": …}} (or the URL itself). In the layout of ShareGPT and LLaVA they are called `from` (human, gpt)
-// and `value`. An object's `system` is a message before the others; its `images` (or `image`, one path or
-// several) are the pictures for each <image> in a text and each part without a path, in order and as many.
+// Reads messages from JSON: an array of messages, or an object with `messages` (or `conversations`). A message
+// has a `role` (system, user, assistant) and a `content`, a string or an array of parts:
+//   {"type": "text", "text": …}
+//   {"type": "image", "image": path}                 the path may be missing
+//   {"type": "image_url", "image_url": {"url": …}}   or the URL itself
+// In the layout of ShareGPT and LLaVA they are called `from` (human, gpt) and `value`. An object's `system` is a
+// message before the others; its `images` (or `image`, one path or several) are the pictures for each <image> in
+// a text and each part without a path, in order and as many.
 //
 // Throws InputError that names `source`, the message and the field for anything else: other roles, parts of
 // other types, videos, tools, repeated keys. Keys that nothing is done with go to `on_warning` (may be

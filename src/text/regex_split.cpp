@@ -15,8 +15,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint32_t kMatchLimit =
-    10'000'000;  // steps of one match; a good pattern needs a few per character
+// Steps of one match; a good pattern needs a few per character.
+constexpr std::uint32_t kMatchLimit = 10'000'000;
 constexpr std::uint32_t kHeapLimitKibibytes = 256U << 10U;
 constexpr std::size_t kJitStackBytes = std::size_t{8} << 20U;
 constexpr std::size_t kMaxPatternBytes = 16384;

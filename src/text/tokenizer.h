@@ -18,14 +18,14 @@ using TokenId = std::int64_t;
 
 // What tokenizer.json may hold; anything else is an InputError that names the field:
 //   model           BPE, without dropout, prefixes and suffixes; ignore_merges either way; merges as "a b" or
-//   ["a", "b"];
-//                   vocabulary ids 0 to n-1, each once, with a token for each of the 256 bytes
+//                   ["a", "b"]; vocabulary ids 0 to n-1, each once, with a token for each of the 256 bytes
 //   added_tokens    special or not, with lstrip, rstrip, single_word and normalized; their ids are those that
-//   tokenizers
-//                   gives: the vocabulary's for what is in it, else counted on from its end
+//                   tokenizers gives: the vocabulary's for what is in it, else counted on from its end
 //   normalizer      null, NFC, or a Sequence of NFC
 //   pre_tokenizer   ByteLevel without add_prefix_space, alone or behind one Split (Regex, Isolated) in a
-//   Sequence post_processor  null or ByteLevel (which changes offsets only) decoder         ByteLevel
+//                   Sequence
+//   post_processor  null or ByteLevel (which changes offsets only)
+//   decoder         ByteLevel
 // `truncation` and `padding` are ignored: they are settings of a training run.
 //
 // Immutable; copies share their data. All functions may be called from several threads at once: what encode()

@@ -15,8 +15,7 @@ struct CodePointRange {
   char32_t last = 0;  // inclusive
 };
 
-// \p{L}; \p{N}; what NFC may change or reorder (not NFC_Quick_Check=Yes, or with a combining class other than
-// 0).
+// \p{L}; \p{N}; what NFC may change or reorder (not NFC_Quick_Check=Yes, or of a combining class above 0).
 [[nodiscard]] std::span<const CodePointRange> letter_ranges() noexcept;
 [[nodiscard]] std::span<const CodePointRange> number_ranges() noexcept;
 [[nodiscard]] std::span<const CodePointRange> normalizable_ranges() noexcept;
