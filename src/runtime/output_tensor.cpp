@@ -5,8 +5,8 @@
 
 #include <utility>
 
+#include "core/dtype.h"
 #include "qvl/error.h"
-#include "runtime/element_type.h"
 #include "runtime/library.h"
 
 namespace qvl {
@@ -24,7 +24,7 @@ OutputTensor::OutputTensor(OrtHandle<OrtValue> value, std::shared_ptr<const void
   check(api.GetDimensionsCount(info.get(), &rank), doing);
   view_.shape.resize(rank);
   check(api.GetDimensions(info.get(), view_.shape.data(), rank), doing);
-  const auto dtype = dtype_of_onnx(type);
+  const auto dtype = dtype_from_onnx(type);
   const auto count = element_count(view_.shape);
   if (!dtype || !count) {
     throw InputError(fmt::format("an output has element type {} and shape {}, which is not supported",

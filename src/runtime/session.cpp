@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/dtype.h"
 #include "kernels/denormals.h"
 #include "qvl/error.h"
 #include "runtime/cancel_watch.h"
-#include "runtime/element_type.h"
 #include "runtime/library.h"
 #include "runtime/session_setup.h"
 
@@ -54,7 +54,7 @@ OrtHandle<OrtValue> wrap(const OrtMemoryInfo& memory, DType dtype, const Shape& 
   OrtValue* raw = nullptr;
   check(ort_api().CreateTensorWithDataAsOrtValue(
             &memory, const_cast<void*>(address), size, shape.data(), shape.size(),
-            static_cast<ONNXTensorElementDataType>(onnx_element_type(dtype)), &raw),
+            static_cast<ONNXTensorElementDataType>(onnx_number(dtype)), &raw),
         doing);
   return OrtHandle<OrtValue>(raw);
 }
@@ -64,9 +64,9 @@ OutputTensor detached(const OutputTensor& output, const std::string& doing) {
   OrtAllocator* allocator = nullptr;
   check(ort_api().GetAllocatorWithDefaultOptions(&allocator), doing);
   OrtValue* raw = nullptr;
-  check(ort_api().CreateTensorAsOrtValue(
-            allocator, output.shape().data(), output.shape().size(),
-            static_cast<ONNXTensorElementDataType>(onnx_element_type(output.dtype())), &raw),
+  check(ort_api().CreateTensorAsOrtValue(allocator, output.shape().data(), output.shape().size(),
+                                         static_cast<ONNXTensorElementDataType>(onnx_number(output.dtype())),
+                                         &raw),
         doing);
   OrtHandle<OrtValue> copy(raw);
   void* data = nullptr;

@@ -11,9 +11,9 @@
 #include <system_error>
 #include <thread>
 
+#include "core/dtype.h"
 #include "core/lfs_pointer.h"
 #include "qvl/error.h"
-#include "runtime/element_type.h"
 #include "runtime/library.h"
 #include "runtime/own_operators.h"
 
@@ -149,7 +149,7 @@ TensorInfo tensor_info_of(const OrtTypeInfo& type, std::string name, const std::
   check(ort_api().CastTypeInfoToTensorInfo(&type, &tensor), subject);
   ONNXTensorElementDataType element = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
   check(ort_api().GetTensorElementType(tensor, &element), subject);
-  const auto dtype = dtype_of_onnx(element);
+  const auto dtype = dtype_from_onnx(element);
   if (!dtype) {
     throw InputError(
         fmt::format("{} holds {}; only integers of 8 to 64 bits, floats of 16 to 64 bits and bool are "
