@@ -1,13 +1,19 @@
 #include "onnx/read/wire.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "qvl/error.h"
 
 namespace qvl {
 namespace {
+
+using google::protobuf::io::CodedInputStream;
+using google::protobuf::io::CodedOutputStream;
 
 // Messages that are looked into, and those of their fields that hold such messages.
 enum class Message { model, graph, node, attribute, sparse_tensor, tensor, opaque };
@@ -98,14 +104,15 @@ class Stripper {
   }
 
   std::uint64_t varint(std::string_view bytes, std::size_t& at) const {
+    constexpr std::size_t kLongest = 10;
+    const std::size_t length = std::min(kLongest, bytes.size() - at);
+    CodedInputStream input(reinterpret_cast<const std::uint8_t*>(bytes.data()) + at,
+                           static_cast<int>(length));
     std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 70; shift += 7) {
-      if (at >= bytes.size()) fail("it ends in the middle of a number");
-      const auto byte = static_cast<unsigned char>(bytes[at++]);
-      if (shift < 64) value |= static_cast<std::uint64_t>(byte & 0x7fU) << shift;
-      if ((byte & 0x80U) == 0) return value;
-    }
-    fail("a number is too long");
+    if (!input.ReadVarint64(&value))
+      fail(length < kLongest ? "it ends in the middle of a number" : "a number is too long");
+    at += static_cast<std::size_t>(input.CurrentPosition());
+    return value;
   }
 
   void skip(std::string_view bytes, std::size_t& at, std::size_t count) const {
@@ -114,11 +121,9 @@ class Stripper {
   }
 
   static void put_varint(std::string& out, std::uint64_t value) {
-    while (value >= 0x80U) {
-      out += static_cast<char>(value | 0x80U);
-      value >>= 7U;
-    }
-    out += static_cast<char>(value);
+    std::array<std::uint8_t, 10> bytes{};
+    const std::uint8_t* const end = CodedOutputStream::WriteVarint64ToArray(value, bytes.data());
+    out.append(reinterpret_cast<const char*>(bytes.data()), static_cast<std::size_t>(end - bytes.data()));
   }
 
   std::string_view source_;

@@ -45,6 +45,22 @@ TEST(ModelSummary, RefusesWhatIsNoModel) {
   }
   const std::string zeros(100000, '\0');
   EXPECT_THROW((void)summarize_model(std::as_bytes(std::span(zeros)), "x"), InputError);
+  const auto why = [](std::string_view broken) -> std::string {
+    try {
+      (void)summarize_model(std::as_bytes(std::span(broken)), "x");
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  const std::string most(10, '\xff');
+  EXPECT_EQ(why("\x80"), "x is not an ONNX model: it ends in the middle of a number");
+  EXPECT_EQ(why(most.substr(1)), "x is not an ONNX model: it ends in the middle of a number");
+  EXPECT_EQ(why(most), "x is not an ONNX model: a number is too long");
+  EXPECT_EQ(why("\x3a\x05:"), "x is not an ONNX model: a field is longer than the file");
+  EXPECT_EQ(why("\x3d\x01\x02"), "x is not an ONNX model: it ends in the middle of a field");
+  EXPECT_EQ(why("\x3b"), "x is not an ONNX model: an unknown wire type");
+  EXPECT_EQ(why(std::string_view("\0\0", 2)), "x is not an ONNX model: a field has the number 0");
   const std::string text = "hello, this is a text file";
   EXPECT_THROW((void)summarize_model(std::as_bytes(std::span(text)), "x"), InputError);
 }
