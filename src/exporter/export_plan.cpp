@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
+#include <utility>
 
 #include "core/disk_space.h"
 #include "core/process_memory.h"
@@ -11,6 +11,7 @@
 #include "folder/artifact_names.h"
 #include "models/qwen25vl/text_graph.h"
 #include "models/qwen25vl/vision_graph.h"
+#include "onnx/parsed_model.h"
 #include "onnx/read/model_summary.h"
 
 namespace qvl {
@@ -105,10 +106,10 @@ Manifest ExportPlan::manifest() const {
     a.file = planned.file;
     a.data_file = data_file_name(planned.file);
     a.file_sha256 = a.data_sha256 = std::string(kSha256Digits, '0');
-    const std::string graph = planned.model.serialize(a.data_file);
-    a.file_bytes = graph.size();
+    ParsedModel graph(planned.model, a.file, a.data_file);
+    a.file_bytes = graph.file_bytes();
     a.data_bytes = planned.model.external_size_bytes();
-    const ModelSummary summary = summarize_model(std::as_bytes(std::span(graph)), a.file);
+    const ModelSummary summary = summarize_model(std::move(graph));
     a.opset = summary.opset;
     for (const auto& port : summary.inputs) a.inputs.push_back({port.name, port.dtype, port.shape});
     for (const auto& port : summary.outputs) a.outputs.push_back({port.name, port.dtype, port.shape});

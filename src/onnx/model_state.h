@@ -1,9 +1,16 @@
-// The protobuf behind OnnxModel and GraphBuilder; private to this layer.
+// The protobufs behind OnnxModel, GraphBuilder and ParsedModel; private to this layer.
 #pragma once
 
 #include <onnx/onnx_pb.h>
 
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
 #include "onnx/onnx_model.h"
+#include "onnx/parsed_model.h"
 
 namespace qvl {
 
@@ -13,37 +20,10 @@ struct OnnxModel::State {
   std::uint64_t external_size_bytes = 0;
 };
 
-// ONNX's number for a dtype (onnx.proto, TensorProto.DataType).
-[[nodiscard]] inline onnx::TensorProto::DataType onnx_dtype(DType dtype) noexcept {
-  switch (dtype) {
-    case DType::f64:
-      return onnx::TensorProto::DOUBLE;
-    case DType::f32:
-      return onnx::TensorProto::FLOAT;
-    case DType::f16:
-      return onnx::TensorProto::FLOAT16;
-    case DType::bf16:
-      return onnx::TensorProto::BFLOAT16;
-    case DType::i64:
-      return onnx::TensorProto::INT64;
-    case DType::i32:
-      return onnx::TensorProto::INT32;
-    case DType::i16:
-      return onnx::TensorProto::INT16;
-    case DType::i8:
-      return onnx::TensorProto::INT8;
-    case DType::u64:
-      return onnx::TensorProto::UINT64;
-    case DType::u32:
-      return onnx::TensorProto::UINT32;
-    case DType::u16:
-      return onnx::TensorProto::UINT16;
-    case DType::u8:
-      return onnx::TensorProto::UINT8;
-    case DType::boolean:
-      return onnx::TensorProto::BOOL;
-  }
-  return onnx::TensorProto::UNDEFINED;
-}
+struct ParsedModel::State {
+  std::filesystem::path path;
+  onnx::ModelProto model;
+  std::map<std::string, std::uint64_t> unwritten;  // files of external data that have a size and no bytes yet
+};
 
 }  // namespace qvl

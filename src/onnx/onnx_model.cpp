@@ -5,7 +5,6 @@
 #include <onnx/defs/schema.h>
 #include <onnx/shape_inference/implementation.h>
 
-#include "core/mapped_file.h"
 #include "core/output_file.h"
 #include "onnx/model_state.h"
 #include "qvl/error.h"
@@ -22,15 +21,9 @@ const std::vector<ExternalTensor>& OnnxModel::external_tensors() const noexcept 
 std::uint64_t OnnxModel::external_size_bytes() const noexcept { return state_->external_size_bytes; }
 
 std::string OnnxModel::serialize(const std::string& data_file) const {
-  onnx::ModelProto model = state_->model;
-  for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer()) {
-    if (tensor.data_location() != onnx::TensorProto::EXTERNAL) continue;
-    for (onnx::StringStringEntryProto& entry : *tensor.mutable_external_data()) {
-      if (entry.key() == "location") entry.set_value(data_file);
-    }
-  }
+  const ParsedModel placed(*this, {}, data_file);
   std::string bytes;
-  if (!model.SerializeToString(&bytes)) {
+  if (!placed.state().model.SerializeToString(&bytes)) {
     throw MachineError(fmt::format("the graph beside {} does not fit a protobuf (2 GiB)", data_file));
   }
   return bytes;
@@ -43,13 +36,9 @@ void OnnxModel::save(const std::filesystem::path& path, const std::string& data_
 void OnnxModel::check(const std::filesystem::path& path) {
   try {
     onnx::checker::check_model(path.string());
-    const MappedFile file(path);
-    onnx::ModelProto model;
-    if (!model.ParseFromArray(file.bytes().data(), static_cast<int>(file.bytes().size()))) {
-      throw InputError(fmt::format("{} is not an ONNX model", path.string()));
-    }
+    ParsedModel parsed(path);
     const onnx::ShapeInferenceOptions strict(/*check_type=*/true, /*error_mode=*/1, /*data_prop=*/true);
-    onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), strict);
+    onnx::shape_inference::InferShapes(parsed.state().model, onnx::OpSchemaRegistry::Instance(), strict);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {

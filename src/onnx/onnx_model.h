@@ -48,8 +48,10 @@ class OnnxModel {
   // with their message. The inferred shapes must agree with those the builder wrote down.
   static void check(const std::filesystem::path& path);
 
+  // For this layer.
+  [[nodiscard]] const State& state() const noexcept { return *state_; }
+
  private:
-  friend class ModelProbe;  // compares graphs
   std::unique_ptr<State> state_;
 };
 

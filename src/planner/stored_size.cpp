@@ -1,10 +1,9 @@
 #include "planner/stored_size.h"
 
-#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
-#include "core/mapped_file.h"
+#include "onnx/parsed_model.h"
 #include "onnx/rewrite/quantized_graph.h"
 #include "quantizer/prepared_model.h"
 #include "replay/kept_weights.h"
@@ -47,14 +46,13 @@ void add_kept(const ModelPart& part, const std::vector<bool>& selected, const Qu
 std::vector<StoredSize> stored_sizes(const ModelPart& part, const std::vector<bool>& selected,
                                      std::span<const Format> formats) {
   std::vector<StoredSize> sizes(part.units.size());
-  const MappedFile file(part.graph.path());
-  const std::string_view model(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const ParsedModel model(part.graph.path());
   std::unordered_map<std::string, std::size_t> local_of;
   for (std::size_t local = 0; local < part.units.size(); ++local) local_of[part.units[local].name] = local;
   for (std::size_t f = 0; f < formats.size(); ++f) {
     const PreparedModel prepared =
         prepare_model(part.graph, part.units, plan_of(part, selected, formats[f]), {});
-    const QuantizedGraph quantized(model, part.graph.path().string(), prepared.nodes, prepared.tables, {});
+    const QuantizedGraph quantized(model, prepared.nodes, prepared.tables, {});
     for (StoredSize& size : sizes) size.quantized_bytes.push_back(0);
     for (const QuantizedPiece& piece : quantized.pieces()) {
       if (piece.kind == QuantizedPiece::Kind::copied || !piece.twin_of.empty()) continue;

@@ -80,7 +80,7 @@ class QuantizedExport {
       const HollowModel hollow(artifact.model, staging.path(), artifact.file);
       for (const Unit& unit : hollow.units) names.push_back(unit.name);
       outputs_.push_back(std::make_unique<ModelOutput>(
-          artifact.model.serialize(data_file_name(artifact.file)), artifact.file,
+          ParsedModel(artifact.model, artifact.file, data_file_name(artifact.file)),
           prepare_model(*hollow.graph, hollow.units, plan_, {}), plan_.sha256()));
       WeightUses uses = weight_uses(*hollow.graph, hollow.units, outputs_.back()->prepared().table_weights());
       QuantizedFile& file = result_.files.emplace_back();

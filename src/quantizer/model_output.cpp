@@ -34,11 +34,12 @@ const char* role_of(QuantizedPiece::Kind kind) {
 
 }  // namespace
 
-ModelOutput::ModelOutput(std::string_view graph_bytes, std::string source, PreparedModel prepared,
-                         const std::string& plan_sha256)
+ModelOutput::ModelOutput(ParsedModel model, PreparedModel prepared, const std::string& plan_sha256)
     : prepared_(std::move(prepared)),
-      graph_(graph_bytes, std::move(source), prepared_.nodes, prepared_.tables,
-             std::vector<std::pair<std::string, std::string>>{{"qvl.plan", plan_sha256}}) {}
+      graph_(std::move(model), prepared_.nodes, prepared_.tables,
+             std::vector<std::pair<std::string, std::string>>{{"qvl.plan", plan_sha256}}) {
+  written_.errors.resize(prepared_.units.size());
+}
 
 void ModelOutput::open(const fs::path& folder, const std::string& file, const WeightSource& weights,
                        const QuantizedDataOptions& options) {

@@ -10,6 +10,7 @@
 
 #include "exporter/quantized_data.h"
 #include "folder/tensor_report.h"
+#include "onnx/parsed_model.h"
 #include "onnx/rewrite/quantized_graph.h"
 #include "quantizer/prepared_model.h"
 
@@ -17,18 +18,17 @@ namespace qvl {
 
 class ModelOutput {
  public:
-  // `graph_bytes`: the model, serialized; `source` names it. `plan_sha256` goes into its metadata, so that
-  // files of different plans differ. `weights` is made from prepared().weights and must outlive it. Throws as
+  // `plan_sha256` goes into the file's metadata, so that files of different plans differ. Throws as
   // QuantizedGraph does.
-  ModelOutput(std::string_view graph_bytes, std::string source, PreparedModel prepared,
-              const std::string& plan_sha256);
+  ModelOutput(ParsedModel model, PreparedModel prepared, const std::string& plan_sha256);
 
   [[nodiscard]] const PreparedModel& prepared() const noexcept { return prepared_; }
   [[nodiscard]] const QuantizedGraph& graph() const noexcept { return graph_; }
   [[nodiscard]] const std::string& file() const noexcept { return file_; }
   [[nodiscard]] const std::string& data_sha256() const noexcept { return written_.sha256; }
 
-  // Begins the data file of `file` in `folder`.
+  // Begins the data file of `file` in `folder`. `weights` is made from prepared().weights and must outlive
+  // it.
   void open(const std::filesystem::path& folder, const std::string& file, const WeightSource& weights,
             const QuantizedDataOptions& options);
   // Takes over the data of another output that is finished and has the same pieces, as link_or_copy() does.
@@ -45,7 +45,7 @@ class ModelOutput {
   // What one would not expect of the file: weights that it has twice, tables that are kept.
   [[nodiscard]] std::vector<std::string> notes() const;
   // Of all external tensors of the new graph. `before`: those of the model it came from; empty where nothing
-  // is known of them.
+  // is known of them. Before finish() they have no errors.
   [[nodiscard]] std::vector<TensorReport> tensors(const std::vector<TensorReport>& before) const;
 
  private:

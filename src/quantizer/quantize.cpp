@@ -7,7 +7,6 @@
 #include <optional>
 #include <set>
 
-#include "core/mapped_file.h"
 #include "core/output_file.h"
 #include "core/output_folder.h"
 #include "core/sha256.h"
@@ -168,10 +167,7 @@ void Quantization::prepare() {
     Source& source = *sources_[i];
     if (all[i].units.empty()) continue;
     hold_computed_weights(source.graph, all[i]);
-    const MappedFile file(source.graph.path());
-    source.output = std::make_unique<ModelOutput>(
-        std::string_view(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()),
-        source.graph.path().string(), std::move(all[i]), hash);
+    source.output = std::make_unique<ModelOutput>(ParsedModel(source.graph.path()), std::move(all[i]), hash);
     source.weights.emplace(source.graph, source.output->prepared().weights);
   }
 }

@@ -137,7 +137,7 @@ class GraphCheck {
     if (!subject_.configs) return skipped("the configs cannot be read");
     const std::filesystem::path place = subject_.place(a().file);
     OnnxModel::check(place);
-    const ModelSummary summary = summarize_model(place);
+    const ModelSummary summary = summarize_model(artifact_.probe->model());
     require_contract(summary);
     artifact_.runnable = artifact_.whole && artifact_.agrees;
     const std::string good =

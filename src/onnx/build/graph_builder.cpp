@@ -7,6 +7,8 @@
 
 #include "core/half.h"
 #include "onnx/build/graph_state.h"
+#include "onnx/element_type.h"
+#include "onnx/external_data.h"
 #include "onnx/onnx_model.h"
 #include "qvl/error.h"
 #include "qvl/version.h"
@@ -179,15 +181,7 @@ Value GraphBuilder::weight(const std::string& name, DType dtype, const Shape& sh
   tensor->set_name(name);
   tensor->set_data_type(onnx_dtype(dtype));
   for (const std::int64_t dim : shape) tensor->add_dims(dim);
-  tensor->set_data_location(onnx::TensorProto::EXTERNAL);
-  const auto entry = [&](const char* key, std::string text) {
-    onnx::StringStringEntryProto* e = tensor->add_external_data();
-    e->set_key(key);
-    e->set_value(std::move(text));
-  };
-  entry("location", "");  // known when saved
-  entry("offset", std::to_string(external.offset_bytes));
-  entry("length", std::to_string(external.size_bytes));
+  set_external_place(*tensor, {"", external.offset_bytes, external.size_bytes});  // the file: when it is saved
   const std::uint64_t end = external.offset_bytes + external.size_bytes;
   state_->model->external_size_bytes =
       (end + OnnxModel::kAlignmentBytes - 1) / OnnxModel::kAlignmentBytes * OnnxModel::kAlignmentBytes;

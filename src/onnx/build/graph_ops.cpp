@@ -7,6 +7,7 @@
 
 #include "onnx/build/graph_builder.h"
 #include "onnx/build/graph_state.h"
+#include "onnx/element_type.h"
 #include "qvl/error.h"
 
 namespace qvl {

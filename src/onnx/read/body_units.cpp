@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/shape.h"
+#include "onnx/element_type.h"
 #include "onnx/read/node_parts.h"
 #include "onnx/read/unit_ops.h"
 #include "onnx/read/value_types.h"
@@ -22,10 +23,7 @@ struct Origin {
 };
 using Origins = std::unordered_map<std::string, Origin>;  // of values that depend on constants only
 
-bool is_floating_type(int type) {
-  return type == onnx::TensorProto::FLOAT || type == onnx::TensorProto::FLOAT16 ||
-         type == onnx::TensorProto::BFLOAT16;
-}
+bool is_floating_type(int type) { return type == onnx::TensorProto::FLOAT || is_half(type); }
 
 Origin origin_of(const onnx::TensorProto& tensor, std::string name) {
   const auto count = element_count(Shape(tensor.dims().begin(), tensor.dims().end()));

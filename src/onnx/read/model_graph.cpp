@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <iterator>
-#include <limits>
 #include <tuple>
+#include <utility>
 
 #include "core/convert.h"
+#include "onnx/element_type.h"
+#include "onnx/external_data.h"
+#include "onnx/operator_set.h"
 #include "onnx/read/model_graph_state.h"
+#include "onnx/read/node_parts.h"
 #include "onnx/read/random_nodes.h"
 #include "onnx/read/value_types.h"
 #include "onnx/rewrite/local_functions.h"
@@ -28,16 +31,8 @@ constexpr std::size_t kReadBytes = std::size_t{1} << 20U;
 
 using State = ModelGraph::State;
 
-std::uint64_t number_of(const std::string& text, const std::string& tensor, const fs::path& path) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc() && end == text.data() + text.size()) return value;
-  throw InputError(fmt::format("{}: the external data of {} lies at \"{}\", which is no number",
-                               path.string(), tensor, text));
-}
-
 // A file beside the model; nothing may lead out of its folder.
-const MappedFile& data_file(State& s, const std::string& location, const std::string& tensor) {
+const State::DataFile& data_file(State& s, const std::string& location, const std::string& tensor) {
   const auto known = s.data_files.find(location);
   if (known != s.data_files.end()) return known->second;
   const fs::path relative(location);
@@ -48,32 +43,23 @@ const MappedFile& data_file(State& s, const std::string& location, const std::st
         fmt::format("{}: the data of {} lies in \"{}\"; a file in the model's folder is expected",
                     s.path.string(), tensor, location));
   }
-  return s.data_files.emplace(location, MappedFile(s.path.parent_path() / relative)).first->second;
-}
-
-std::string location_of(const onnx::TensorProto& tensor) {
-  std::string location;
-  for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
-    if (entry.key() == "location") location = entry.value();
-  }
-  return location;
+  const fs::path path = s.path.parent_path() / relative;
+  MappedFile file(path);
+  const std::uint64_t size = file.bytes().size();
+  return s.data_files.emplace(location, State::DataFile{path, size, std::move(file)}).first->second;
 }
 
 void find_external(State& s, const onnx::TensorProto& tensor, State::Place& place) {
-  const std::string location = location_of(tensor);
-  std::uint64_t length = place.constant.size_bytes;
-  for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
-    if (entry.key() == "offset") place.offset_bytes = number_of(entry.value(), tensor.name(), s.path);
-    if (entry.key() == "length") length = number_of(entry.value(), tensor.name(), s.path);
-  }
-  const MappedFile& file = data_file(s, location, tensor.name());
-  const std::uint64_t size = file.bytes().size();
-  if (length != place.constant.size_bytes || place.offset_bytes > size ||
-      length > size - place.offset_bytes) {
+  const ExternalPlace stated = external_place(tensor, s.path.string());
+  place.offset_bytes = stated.offset_bytes;
+  const std::uint64_t length = stated.length_bytes.value_or(place.constant.size_bytes);
+  const State::DataFile& file = data_file(s, stated.file, tensor.name());
+  if (length != place.constant.size_bytes || place.offset_bytes > file.size_bytes ||
+      length > file.size_bytes - place.offset_bytes) {
     throw InputError(fmt::format(
         "{}: {} {} {} should have {} bytes at {} of {}, which has {} and gives it {}", s.path.string(),
         tensor.name(), name(place.constant.stored), to_string(place.constant.shape),
-        place.constant.size_bytes, place.offset_bytes, location, size, length));
+        place.constant.size_bytes, place.offset_bytes, stated.file, file.size_bytes, length));
   }
   place.file = &file;
 }
@@ -82,16 +68,15 @@ void place_initializers(State& s) {
   for (int i = 0; i < s.model.graph().initializer_size(); ++i) {
     const onnx::TensorProto& tensor = s.model.graph().initializer(i);
     s.constants.insert(tensor.name());
-    const auto dtype = dtype_of_onnx_type(tensor.data_type());
+    const auto dtype = dtype_from_onnx(tensor.data_type());
     if (!dtype) {  // strings, 4-bit numbers: they come along in slices, but are never read here
-      if (tensor.data_location() == onnx::TensorProto::EXTERNAL)
-        (void)data_file(s, location_of(tensor), tensor.name());
+      if (is_external(tensor)) (void)data_file(s, external_file(tensor), tensor.name());
       continue;
     }
     State::Place place;
     place.initializer = i;
     place.constant = {tensor.name(), *dtype, Shape(tensor.dims().begin(), tensor.dims().end()), 0,
-                      tensor.data_location() == onnx::TensorProto::EXTERNAL};
+                      is_external(tensor)};
     const auto count = element_count(place.constant.shape);
     if (!count || __builtin_mul_overflow(static_cast<std::uint64_t>(*count), size_bytes(*dtype),
                                          &place.constant.size_bytes)) {
@@ -106,7 +91,7 @@ void place_initializers(State& s) {
 // Initializers that hold the same numbers: others than the first of them are noted. Those in other files are
 // only compared by place, which costs no reading.
 void find_alike(State& s) {
-  using Key = std::tuple<DType, std::uint64_t, const MappedFile*, std::uint64_t>;
+  using Key = std::tuple<DType, std::uint64_t, const State::DataFile*, std::uint64_t>;
   std::map<Key, std::vector<std::string>> known;
   std::map<int, std::string> bytes;  // of typed values, by initializer
   const auto values = [&](const State::Place& place) -> std::string_view {
@@ -176,10 +161,7 @@ void keep_tables(State& s) {
     cast.set_name(copy.name() + "/widen");
     cast.add_input(copy.output(0));
     cast.add_output(wide);
-    onnx::AttributeProto& to = *cast.add_attribute();
-    to.set_name("to");
-    to.set_type(onnx::AttributeProto::INT);
-    to.set_i(onnx::TensorProto::FLOAT);
+    set_integer(cast, "to", onnx::TensorProto::FLOAT);
   }
   graph.mutable_node()->Swap(&nodes);
 }
@@ -225,7 +207,7 @@ void list_nodes(State& s, const std::vector<std::string>& draws) {
 
 ModelGraph::Port port_of(const onnx::ValueInfoProto& value) {
   const auto& type = value.type().tensor_type();
-  ModelGraph::Port port{value.name(), dtype_of_onnx_type(type.elem_type()), {}};
+  ModelGraph::Port port{value.name(), dtype_from_onnx(type.elem_type()), {}};
   for (const auto& dim : type.shape().dim()) port.shape.push_back(dim.has_dim_value() ? dim.dim_value() : -1);
   return port;
 }
@@ -250,23 +232,25 @@ const State::Place& State::place(std::string_view constant) const {
   return found->second;
 }
 
+void State::DataFile::read(std::uint64_t offset_bytes, std::span<std::byte> destination) const {
+  if (!mapped) throw UsageError(fmt::format("{} is not written yet: it has no bytes", path.string()));
+  mapped->read(offset_bytes, destination);
+}
+
 ModelGraph::ModelGraph(const fs::path& path, const std::vector<FixedBranch>& fixed)
+    : ModelGraph(ParsedModel(path), fixed) {}
+
+ModelGraph::ModelGraph(ParsedModel parsed, const std::vector<FixedBranch>& fixed)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
-  s.path = path;
-  {
-    const MappedFile file(path);
-    const bool fits = file.bytes().size() <= static_cast<std::size_t>(std::numeric_limits<int>::max());
-    if (!fits || !s.model.ParseFromArray(file.bytes().data(), static_cast<int>(file.bytes().size())) ||
-        !s.model.has_graph()) {
-      throw InputError(fmt::format("{} is not an ONNX model", path.string()));
-    }
-  }
+  s.path = parsed.path();
+  const fs::path& path = s.path;
+  s.model = std::move(parsed.state().model);
+  for (const auto& [file, size] : parsed.state().unwritten)
+    s.data_files[file] = {path.parent_path() / file, size, std::nullopt};
   inline_local_functions(s.model, path.string());
   put_branches_in_place(s.model, fixed, path.string());
-  for (const onnx::OperatorSetIdProto& set : s.model.opset_import()) {
-    if (set.domain().empty() || set.domain() == "ai.onnx") s.opset = set.version();
-  }
+  s.opset = standard_opset(s.model);
   if (s.opset < kOldestOpset) {
     throw InputError(
         fmt::format("{} is of opset {}; {} or newer is needed (onnx.version_converter makes one)",
@@ -310,7 +294,7 @@ const std::vector<std::string>& ModelGraph::undrawable() const noexcept { return
 
 std::vector<fs::path> ModelGraph::files() const {
   std::vector<fs::path> files{state_->path};
-  for (const auto& [location, file] : state_->data_files) files.push_back(file.path());
+  for (const auto& [location, file] : state_->data_files) files.push_back(file.path);
   return files;
 }
 
@@ -344,19 +328,13 @@ const std::string& ModelGraph::name_in_file(const std::string& value) const {
 }
 
 std::int64_t ModelGraph::attribute(std::size_t node, std::string_view name, std::int64_t missing) const {
-  for (const onnx::AttributeProto& attribute :
-       state_->model.graph().node(static_cast<int>(node)).attribute()) {
-    if (attribute.name() == name) return attribute.i();
-  }
-  return missing;
+  return integer_of(state_->model.graph().node(static_cast<int>(node)), name, missing);
 }
 
 std::vector<std::int64_t> ModelGraph::attributes(std::size_t node, std::string_view name) const {
-  for (const onnx::AttributeProto& attribute :
-       state_->model.graph().node(static_cast<int>(node)).attribute()) {
-    if (attribute.name() == name) return {attribute.ints().begin(), attribute.ints().end()};
-  }
-  return {};
+  const auto* const found = find_attribute(state_->model.graph().node(static_cast<int>(node)), name);
+  if (found == nullptr) return {};
+  return {found->ints().begin(), found->ints().end()};
 }
 
 void ModelGraph::read_external(const std::string& file, std::uint64_t offset_bytes,

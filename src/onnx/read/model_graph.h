@@ -14,6 +14,7 @@
 #include "core/dtype.h"
 #include "core/shape.h"
 #include "core/tensor.h"
+#include "onnx/parsed_model.h"
 #include "onnx/read/body_units.h"
 #include "onnx/read/model_slice.h"
 #include "onnx/rewrite/branches.h"
@@ -52,10 +53,12 @@ class ModelGraph {
 
   struct State;  // the protobuf; defined inside the layer
 
-  // Reads the graph; constants stay in the file, or in files beside it. Constant nodes and sparse
-  // initializers are initializers here. Where a condition is a constant, and for the If nodes of `fixed`, the
-  // branch that is taken stands in the place of the If. Throws InputError when it is no ONNX model, when the
-  // opset is older than 11, and when external data is not where the file says.
+  // External data stays in its files beside the model. Constant nodes and sparse initializers are
+  // initializers here. Where a condition is a constant, and for the If nodes of `fixed`, the branch that is
+  // taken stands in the place of the If. Throws InputError when the opset is older than 11, and when external
+  // data is not where the model says.
+  explicit ModelGraph(ParsedModel model, const std::vector<FixedBranch>& fixed = {});
+  // Of a file. Throws InputError when it is no ONNX model, too.
   explicit ModelGraph(const std::filesystem::path& path, const std::vector<FixedBranch>& fixed = {});
   ~ModelGraph();
   ModelGraph(ModelGraph&&) noexcept;
@@ -90,7 +93,8 @@ class ModelGraph {
   // What the file calls a value: values around a table that stays as stored have other names here.
   [[nodiscard]] const std::string& name_in_file(const std::string& value) const;
   // The value of an initializer as f32, `count` elements from `first`. Throws InputError when it is none or
-  // holds no floating-point numbers.
+  // holds no floating-point numbers; UsageError, as read_external() and slice(), for numbers that are not
+  // written yet.
   void read_f32(std::string_view constant, std::uint64_t first, std::span<float> destination) const;
   // Bytes of a file of external data, by the name that the model gives it. Throws InputError where it has
   // none there.

@@ -1,8 +1,13 @@
 // What a ModelGraph holds; private to this layer.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -15,11 +20,20 @@
 namespace qvl {
 
 struct ModelGraph::State {
+  // A file of external data.
+  struct DataFile {
+    std::filesystem::path path;
+    std::uint64_t size_bytes = 0;
+    std::optional<MappedFile> mapped;  // nothing: it is not written yet
+
+    // Throws UsageError where it is not written yet, and as MappedFile does.
+    void read(std::uint64_t offset_bytes, std::span<std::byte> destination) const;
+  };
   // Where the bytes of an initializer are.
   struct Place {
     Constant constant;
-    int initializer = 0;               // in the model's graph
-    const MappedFile* file = nullptr;  // of external data; null: in the model
+    int initializer = 0;             // in the model's graph
+    const DataFile* file = nullptr;  // of external data; null: in the model
     std::uint64_t offset_bytes = 0;
     bool keep_stored = false;  // not widened
   };
@@ -32,7 +46,7 @@ struct ModelGraph::State {
   std::vector<Port> outputs;
   std::vector<BodyUnit> body_units;
   std::vector<std::string> undrawable;
-  std::map<std::string, MappedFile> data_files;
+  std::map<std::string, DataFile> data_files;
   std::unordered_map<std::string, Place> places;
   std::unordered_map<std::string, std::size_t> makers;
   std::unordered_map<std::string, std::string> renamed;    // -> as in the file
@@ -44,7 +58,6 @@ struct ModelGraph::State {
   [[nodiscard]] const Place& place(std::string_view constant) const;
 };
 
-[[nodiscard]] bool is_half(int onnx_type) noexcept;
 // Makes f32 of every half-precision type in the graph but for its initializers, sub-graphs included.
 void widen_types(onnx::GraphProto& graph);
 void widen_types(onnx::FunctionProto& function);
@@ -53,7 +66,6 @@ void widen_types(onnx::FunctionProto& function);
                                        const std::string& source);
 // The same as f32, for f16 and bf16 tensors, in a new message of the same name.
 [[nodiscard]] onnx::TensorProto widened(const onnx::TensorProto& tensor, const std::string& source);
-[[nodiscard]] std::optional<DType> dtype_of_onnx_type(int onnx_type) noexcept;
 // Values of the enclosing graph that the sub-graphs of a node take.
 [[nodiscard]] std::vector<std::string> captured_values(const onnx::NodeProto& node);
 

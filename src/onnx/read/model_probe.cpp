@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "core/mapped_file.h"
+#include "onnx/external_data.h"
 #include "onnx/model_state.h"
 #include "qvl/error.h"
 
@@ -16,44 +17,27 @@ namespace {
 
 constexpr std::size_t kMostBytes = std::size_t{512} << 20U;
 
-std::optional<DType> dtype_of(int onnx_type) {
-  for (const DType d : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i16,
-                        DType::i8, DType::u64, DType::u32, DType::u16, DType::u8, DType::boolean}) {
-    if (onnx_dtype(d) == onnx_type) return d;
+ParsedModel small_model(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  if (file.bytes().size() > kMostBytes) {
+    throw InputError(fmt::format("{} has {} bytes; a graph whose weights lie beside it is expected",
+                                 path.string(), file.bytes().size()));
   }
-  return std::nullopt;
-}
-
-std::uint64_t place_number(const std::string& text, const std::string& tensor, std::string_view source) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    throw InputError(
-        fmt::format("{}: the external data of {} has a place that is no number", source, tensor));
-  }
-  return value;
+  return ParsedModel(file.bytes(), path);
 }
 
 ModelProbe::External external_of(const onnx::TensorProto& tensor, std::string_view source) {
-  const auto dtype = dtype_of(tensor.data_type());
+  const auto dtype = dtype_from_onnx(tensor.data_type());
+  const ExternalPlace place = external_place(tensor, source);
   ModelProbe::External external{
       tensor.name(),
       dtype ? std::string(name(*dtype)) : fmt::format("ONNX_TYPE_{}", tensor.data_type()),
       Shape(tensor.dims().begin(), tensor.dims().end()),
-      "",
-      0,
-      0};
-  bool has_length = false;
-  for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
-    if (entry.key() == "location") external.data_file = entry.value();
-    if (entry.key() == "offset") external.offset_bytes = place_number(entry.value(), tensor.name(), source);
-    if (entry.key() == "length") {
-      external.size_bytes = place_number(entry.value(), tensor.name(), source);
-      has_length = true;
-    }
-  }
+      place.file,
+      place.offset_bytes,
+      place.length_bytes.value_or(0)};
   const auto count = element_count(external.shape);
-  if (!has_length && dtype && count &&
+  if (!place.length_bytes && dtype && count &&
       __builtin_mul_overflow(static_cast<std::uint64_t>(*count), size_bytes(*dtype), &external.size_bytes)) {
     throw InputError(
         fmt::format("{}: {} cannot have the shape {}", source, tensor.name(), to_string(external.shape)));
@@ -82,27 +66,20 @@ std::optional<std::string> node_difference(const onnx::NodeProto& found, const o
   return fmt::format("node {} has other attributes than expected", found.name());
 }
 
-void clear_data_file(onnx::TensorProto& tensor) {
-  for (onnx::StringStringEntryProto& entry : *tensor.mutable_external_data()) {
-    if (entry.key() == "location") entry.clear_value();
-  }
-}
-
 std::optional<std::string> initializer_difference(onnx::TensorProto found, onnx::TensorProto expected) {
   if (found.name() != expected.name()) {
     return fmt::format("initializer {} stands where {} is expected", found.name(), expected.name());
   }
-  clear_data_file(found);
-  clear_data_file(expected);
+  set_external_file(found, "");
+  set_external_file(expected, "");
   if (found.SerializeAsString() == expected.SerializeAsString()) return std::nullopt;
   const bool same_type =
       found.data_type() == expected.data_type() &&
       std::equal(found.dims().begin(), found.dims().end(), expected.dims().begin(), expected.dims().end());
-  const bool inside = expected.data_location() != onnx::TensorProto::EXTERNAL;
   return fmt::format("initializer {} has another {} than expected", found.name(),
-                     !same_type ? "type or shape"
-                     : inside   ? "value"
-                                : "place in the data file");
+                     !same_type               ? "type or shape"
+                     : !is_external(expected) ? "value"
+                                              : "place in the data file");
 }
 
 template <class List, class Difference>
@@ -138,7 +115,8 @@ std::optional<std::string> rest_difference(onnx::ModelProto found, onnx::ModelPr
     model->clear_producer_name();
     model->clear_producer_version();
     model->clear_metadata_props();
-    for (onnx::TensorProto& tensor : *model->mutable_graph()->mutable_initializer()) clear_data_file(tensor);
+    for (onnx::TensorProto& tensor : *model->mutable_graph()->mutable_initializer())
+      set_external_file(tensor, "");
   }
   if (found.SerializeAsString() == expected.SerializeAsString()) return std::nullopt;
   return "the same nodes and initializers, but other descriptions of values, functions or annotations";
@@ -147,30 +125,24 @@ std::optional<std::string> rest_difference(onnx::ModelProto found, onnx::ModelPr
 }  // namespace
 
 struct ModelProbe::State {
-  std::string source;
-  onnx::ModelProto model;
+  ParsedModel parsed;
   std::vector<External> external;
   std::vector<Node> nodes;
   std::unordered_map<std::string_view, std::size_t> maker;  // into nodes; keys are their output names
+
+  [[nodiscard]] const onnx::ModelProto& model() const { return parsed.state().model; }
+  [[nodiscard]] std::string source() const { return parsed.path().string(); }
 };
 
-ModelProbe::ModelProbe(const std::filesystem::path& path) : state_(std::make_unique<State>()) {
+ModelProbe::ModelProbe(const std::filesystem::path& path) : ModelProbe(small_model(path)) {}
+
+ModelProbe::ModelProbe(ParsedModel model)
+    : state_(std::make_unique<State>(State{std::move(model), {}, {}, {}})) {
   State& s = *state_;
-  s.source = path.string();
-  const MappedFile file(path);
-  if (file.bytes().size() > kMostBytes) {
-    throw InputError(fmt::format("{} has {} bytes; a graph whose weights lie beside it is expected", s.source,
-                                 file.bytes().size()));
+  for (const onnx::TensorProto& tensor : s.model().graph().initializer()) {
+    if (is_external(tensor)) s.external.push_back(external_of(tensor, s.source()));
   }
-  if (!s.model.ParseFromArray(file.bytes().data(), static_cast<int>(file.bytes().size())) ||
-      !s.model.has_graph()) {
-    throw InputError(fmt::format("{} is not an ONNX model", s.source));
-  }
-  for (const onnx::TensorProto& tensor : s.model.graph().initializer()) {
-    if (tensor.data_location() == onnx::TensorProto::EXTERNAL)
-      s.external.push_back(external_of(tensor, s.source));
-  }
-  for (const onnx::NodeProto& node : s.model.graph().node()) {
+  for (const onnx::NodeProto& node : s.model().graph().node()) {
     s.nodes.push_back({node.name(),
                        node.op_type(),
                        {node.input().begin(), node.input().end()},
@@ -182,6 +154,8 @@ ModelProbe::ModelProbe(const std::filesystem::path& path) : state_(std::make_uni
 }
 
 ModelProbe::~ModelProbe() = default;
+
+const ParsedModel& ModelProbe::model() const noexcept { return state_->parsed; }
 
 const std::vector<ModelProbe::External>& ModelProbe::external_tensors() const noexcept {
   return state_->external;
@@ -202,12 +176,12 @@ std::vector<const ModelProbe::Node*> ModelProbe::takers_of(std::string_view valu
 }
 
 std::string ModelProbe::with_outputs(std::span<const std::string> values) const {
-  onnx::ModelProto model = state_->model;
+  onnx::ModelProto model = state_->model();
   onnx::GraphProto& graph = *model.mutable_graph();
   std::set<std::string_view> wanted;
   for (const std::string& value : values) {
     if (maker_of(value) == nullptr) {
-      throw UsageError(fmt::format("{}: no node makes a value {}", state_->source, value));
+      throw UsageError(fmt::format("{}: no node makes a value {}", state_->source(), value));
     }
     wanted.insert(value);
   }
@@ -230,14 +204,14 @@ std::string ModelProbe::with_outputs(std::span<const std::string> values) const 
   }
   std::string bytes;
   if (!model.SerializeToString(&bytes)) {
-    throw MachineError(fmt::format("a copy of {} does not fit a protobuf (2 GiB)", state_->source));
+    throw MachineError(fmt::format("a copy of {} does not fit a protobuf (2 GiB)", state_->source()));
   }
   return bytes;
 }
 
 std::optional<std::string> ModelProbe::difference_from(const OnnxModel& expected) const {
-  const onnx::ModelProto& found = state_->model;
-  const onnx::ModelProto& wanted = expected.state_->model;
+  const onnx::ModelProto& found = state_->model();
+  const onnx::ModelProto& wanted = expected.state().model;
   const auto opset_difference = [](const auto& a, const auto& b) -> std::optional<std::string> {
     if (a.SerializeAsString() == b.SerializeAsString()) return std::nullopt;
     return fmt::format("operator set {} {}; {} {} is expected", a.domain(), a.version(), b.domain(),

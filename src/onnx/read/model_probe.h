@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/shape.h"
+#include "onnx/parsed_model.h"
 
 namespace qvl {
 
@@ -34,12 +35,16 @@ class ModelProbe {
     std::vector<std::string> outputs;
   };
 
-  // Reads the whole file, without its external data. Throws InputError when it is no ONNX model, when a place
-  // of external data is no number, and when it has more than 512 MiB (weights are expected beside it).
+  // Throws InputError when a place of external data is no number.
+  explicit ModelProbe(ParsedModel model);
+  // Of a file. Throws InputError when it is no ONNX model, too, and when it has more than 512 MiB (weights
+  // are expected beside it).
   explicit ModelProbe(const std::filesystem::path& path);
   ~ModelProbe();
   ModelProbe(const ModelProbe&) = delete;
   ModelProbe& operator=(const ModelProbe&) = delete;
+
+  [[nodiscard]] const ParsedModel& model() const noexcept;
 
   // In the file's order.
   [[nodiscard]] const std::vector<External>& external_tensors() const noexcept;

@@ -7,8 +7,12 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 
+#include "onnx/element_type.h"
+#include "onnx/operator_set.h"
 #include "onnx/read/model_graph_state.h"
+#include "onnx/read/node_parts.h"
 #include "onnx/read/value_types.h"
 #include "onnx/rewrite/attention_fusion.h"
 #include "onnx/rewrite/rotary_fusion.h"
@@ -56,10 +60,10 @@ class SliceWriter {
   onnx::ModelProto model_;
   onnx::GraphProto* out_ = nullptr;
   std::unordered_map<std::size_t, const ModelSlice::Replacement*> replacements_;
-  std::unordered_map<std::size_t, AttentionFusion> attentions_;  // by the node that ends them
-  std::unordered_map<std::size_t, RotaryFusion> rotaries_;       // likewise
-  std::unordered_set<std::size_t> absorbed_;                     // by fusions
-  std::unordered_set<std::string> given_;                        // inputs, and results of the nodes so far
+  std::unordered_map<std::size_t, std::variant<AttentionFusion, RotaryFusion>>
+      fusions_;                               // by their last node
+  std::unordered_set<std::size_t> absorbed_;  // by fusions
+  std::unordered_set<std::string> given_;     // inputs, and results of the nodes so far
 };
 
 void SliceWriter::add_input(const std::string& name, DType dtype, std::optional<std::size_t> rank) {
@@ -182,19 +186,13 @@ namespace {
 void add_seed(onnx::NodeProto& node, std::uint64_t number) {
   constexpr std::uint64_t kMixer = 0x9E3779B97F4A7C15U;
   constexpr std::uint64_t kMost = 16'000'000;
-  for (const onnx::AttributeProto& attribute : node.attribute()) {
-    if (attribute.name() == "seed") return;
-  }
+  if (find_attribute(node, "seed") != nullptr) return;
   const std::uint64_t mixed = (number ^ (number >> 31U)) * kMixer;
   const std::uint64_t seed = 1 + (mixed >> 20U) % kMost;
-  onnx::AttributeProto& attribute = *node.add_attribute();
-  attribute.set_name("seed");
   if (node.op_type() == "Dropout") {
-    attribute.set_type(onnx::AttributeProto::INT);
-    attribute.set_i(static_cast<std::int64_t>(seed));
+    set_integer(node, "seed", static_cast<std::int64_t>(seed));
   } else {
-    attribute.set_type(onnx::AttributeProto::FLOAT);
-    attribute.set_f(static_cast<float>(seed));
+    set_real(node, "seed", static_cast<float>(seed));
   }
 }
 
@@ -227,39 +225,21 @@ void SliceWriter::add_fused(const AttentionFusion& fusion) {
   std::vector<std::string> inputs{fusion.q, fusion.k_transposed, fusion.v};
   if (!fusion.mask.empty()) inputs.push_back(fusion.mask);
   onnx::NodeProto& node = own_node("Attention", fusion.last, inputs);
-  onnx::AttributeProto& scale = *node.add_attribute();
-  scale.set_name("scale");
-  scale.set_type(onnx::AttributeProto::FLOAT);
-  scale.set_f(fusion.scale);
-  onnx::AttributeProto& zero_for_nan = *node.add_attribute();
-  zero_for_nan.set_name("zero_for_nan");
-  zero_for_nan.set_type(onnx::AttributeProto::INT);
-  zero_for_nan.set_i(fusion.zero_for_nan ? 1 : 0);
-  onnx::AttributeProto& steps = *node.add_attribute();
-  steps.set_name("steps");
-  steps.set_type(onnx::AttributeProto::INT);
-  steps.set_i(slice_.fuse_attention ? 0 : 1);
+  set_real(node, "scale", fusion.scale);
+  set_integer(node, "zero_for_nan", fusion.zero_for_nan ? 1 : 0);
+  set_integer(node, "steps", slice_.fuse_attention ? 0 : 1);
 }
 
 void SliceWriter::add_fused(const RotaryFusion& fusion) {
   onnx::NodeProto& node = own_node("Rotary", fusion.last, {fusion.x, fusion.cos, fusion.sin});
-  for (const auto& [name, value] : {std::pair{"axis", fusion.axis}, std::pair{"middle", fusion.middle}}) {
-    onnx::AttributeProto& attribute = *node.add_attribute();
-    attribute.set_name(name);
-    attribute.set_type(onnx::AttributeProto::INT);
-    attribute.set_i(value);
-  }
+  set_integer(node, "axis", fusion.axis);
+  set_integer(node, "middle", fusion.middle);
 }
 
 void SliceWriter::add_node(std::size_t index) {
-  const auto attention = attentions_.find(index);
-  if (attention != attentions_.end()) {
-    add_fused(attention->second);
-    return;
-  }
-  const auto rotary = rotaries_.find(index);
-  if (rotary != rotaries_.end()) {
-    add_fused(rotary->second);
+  const auto fused = fusions_.find(index);
+  if (fused != fusions_.end()) {
+    std::visit([&](const auto& fusion) { add_fused(fusion); }, fused->second);
     return;
   }
   for_each_operand(index, [&](const std::string& operand) { need(operand); });
@@ -268,23 +248,21 @@ void SliceWriter::add_node(std::size_t index) {
 
 void SliceWriter::plan_fusions() {
   const SliceView view(graph_, slice_);
+  const auto take = [&](auto fusion) {
+    absorbed_.insert(fusion.absorbed.begin(), fusion.absorbed.end());
+    const std::size_t last = fusion.last;
+    fusions_.emplace(last, std::move(fusion));
+  };
   if (slice_.fuse_attention || slice_.block_attention) {
     for (AttentionFusion& fusion : find_attentions(view)) {
-      if (!slice_.fuse_attention && (fusion.scale != 1.0F || fusion.zero_for_nan)) continue;
-      absorbed_.insert(fusion.absorbed.begin(), fusion.absorbed.end());
-      attentions_.emplace(fusion.last, std::move(fusion));
+      if (slice_.fuse_attention || (fusion.scale == 1.0F && !fusion.zero_for_nan)) take(std::move(fusion));
     }
   }
   if (slice_.fuse_rotary) {
-    for (RotaryFusion& fusion : find_rotaries(view)) {
-      absorbed_.insert(fusion.absorbed.begin(), fusion.absorbed.end());
-      rotaries_.emplace(fusion.last, std::move(fusion));
-    }
+    for (RotaryFusion& fusion : find_rotaries(view)) take(std::move(fusion));
   }
-  if (attentions_.empty() && rotaries_.empty()) return;
-  onnx::OperatorSetIdProto& opset = *model_.add_opset_import();
-  opset.set_domain(kOwnDomain);
-  opset.set_version(1);
+  if (fusions_.empty()) return;
+  import_domain(model_, kOwnDomain, 1);
 }
 
 // Only where there are bodies: everywhere else a runtime learns what it needs from what it is given.

@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <limits>
-#include <optional>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
-#include "core/dtype.h"
 #include "core/mapped_file.h"
 #include "core/shape.h"
+#include "onnx/element_type.h"
+#include "onnx/external_data.h"
 #include "onnx/model_state.h"
 #include "onnx/read/node_parts.h"
 #include "onnx/read/wire.h"
@@ -18,25 +19,6 @@
 
 namespace qvl {
 namespace {
-
-struct ElementType {
-  std::string name;
-  std::uint64_t bits;
-};
-
-ElementType element_type(int onnx_type) {
-  for (const DType d : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i16,
-                        DType::i8, DType::u64, DType::u32, DType::u16, DType::u8, DType::boolean}) {
-    if (onnx_dtype(d) == onnx_type) return {std::string(name(d)), 8 * size_bytes(d)};
-  }
-  // Numbers of onnx.proto that older classes do not know by name.
-  if (onnx_type >= 17 && onnx_type <= 20) return {"F8", 8};
-  if (onnx_type == 21) return {"U4", 4};
-  if (onnx_type == 22) return {"I4", 4};
-  if (onnx_type == 23) return {"F4", 4};
-  if (onnx_type == onnx::TensorProto::STRING) return {"STRING", 0};
-  return {fmt::format("ONNX_TYPE_{}", onnx_type), 0};
-}
 
 ModelSummary::Port port(const onnx::ValueInfoProto& info) {
   ModelSummary::Port result;
@@ -88,11 +70,8 @@ class Summarizer {
       throw InputError(fmt::format("{}: initializer {} cannot have the shape {}", source_, tensor.name(),
                                    to_string(shape)));
     }
-    ModelSummary::Initializer row{tensor.name(), type.name, shape, 0, used_by, ""};
+    ModelSummary::Initializer row{tensor.name(), type.name, shape, 0, used_by, external_file(tensor)};
     row.size_bytes = (static_cast<std::uint64_t>(*count) * type.bits + 7) / 8;
-    for (const auto& entry : tensor.external_data()) {
-      if (entry.key() == "location") row.data_file = entry.value();
-    }
     if (!shape.empty() && type.name != "I64" && type.name != "STRING" && type.name != "BOOL") {
       if (__builtin_add_overflow(summary_.parameters, *count, &summary_.parameters)) {
         throw InputError(fmt::format("{} claims more parameters than can be counted", source_));
@@ -108,13 +87,9 @@ class Summarizer {
 
 }  // namespace
 
-ModelSummary summarize_model(std::span<const std::byte> bytes, std::string_view source) {
-  const std::string stripped = strip_tensor_values(bytes, source);
-  onnx::ModelProto model;
-  if (stripped.size() > std::numeric_limits<int>::max() || !model.ParseFromString(stripped) ||
-      !model.has_graph()) {
-    throw InputError(fmt::format("{} is not an ONNX model", source));
-  }
+ModelSummary summarize_model(ParsedModel parsed) {
+  onnx::ModelProto& model = parsed.state().model;
+  const std::string source = parsed.path().string();
   ModelSummary summary;
   summary.producer =
       model.producer_name() + (model.producer_version().empty() ? "" : " " + model.producer_version());
@@ -127,7 +102,7 @@ ModelSummary summarize_model(std::span<const std::byte> bytes, std::string_view 
     }
   }
   Summarizer(summary, source).graph(model.graph());
-  put_branches_in_place(model, {}, std::string(source));
+  put_branches_in_place(model, {}, source);
   summary.body_units = units_in_bodies(model.graph());
   // Files of IR version 3 list initializers among the inputs.
   std::set<std::string_view> initialized;
@@ -137,6 +112,11 @@ ModelSummary summarize_model(std::span<const std::byte> bytes, std::string_view 
   }
   for (const auto& output : model.graph().output()) summary.outputs.push_back(port(output));
   return summary;
+}
+
+ModelSummary summarize_model(std::span<const std::byte> bytes, std::string_view source) {
+  const std::string stripped = strip_tensor_values(bytes, source);
+  return summarize_model(ParsedModel(std::as_bytes(std::span(stripped)), source));
 }
 
 ModelSummary summarize_model(const std::filesystem::path& path) {

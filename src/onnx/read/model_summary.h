@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "onnx/parsed_model.h"
 #include "onnx/read/body_units.h"
 
 namespace qvl {
@@ -43,7 +44,10 @@ struct ModelSummary {
   std::uint64_t size_bytes = 0;      // of all initializers
 };
 
-// Throws InputError when the file is not an ONNX model. External data files are not opened.
+// Throws InputError for initializers that cannot have their shape.
+[[nodiscard]] ModelSummary summarize_model(ParsedModel model);
+// Of files of any size: values of weights are not parsed. Throws InputError when the file is not an ONNX
+// model, too. External data files are not opened.
 [[nodiscard]] ModelSummary summarize_model(const std::filesystem::path& path);
 [[nodiscard]] ModelSummary summarize_model(std::span<const std::byte> bytes, std::string_view source);
 

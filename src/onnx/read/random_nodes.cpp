@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "onnx/read/constant_truths.h"
+#include "onnx/read/node_parts.h"
 #include "onnx/rewrite/name_pool.h"
 
 namespace qvl {
@@ -57,10 +58,7 @@ class DropoutSplitter {
 
   std::string cast_to_f32(const std::string& value, const std::string& name) {
     const std::string output = names_.free_name(name);
-    onnx::AttributeProto& to = *add("Cast", {value}, output).add_attribute();
-    to.set_name("to");
-    to.set_type(onnx::AttributeProto::INT);
-    to.set_i(onnx::TensorProto::FLOAT);
+    set_integer(add("Cast", {value}, output), "to", onnx::TensorProto::FLOAT);
     return output;
   }
 

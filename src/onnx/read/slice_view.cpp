@@ -4,6 +4,9 @@
 #include <array>
 #include <cstring>
 
+#include "onnx/element_type.h"
+#include "onnx/read/node_parts.h"
+
 namespace qvl {
 namespace {
 
@@ -30,10 +33,7 @@ SliceView::SliceView(const ModelGraph::State& graph, const ModelSlice& slice) : 
 }
 
 const onnx::AttributeProto* SliceView::attribute(std::size_t index, std::string_view name) const {
-  for (const onnx::AttributeProto& found : graph_.model.graph().node(static_cast<int>(index)).attribute()) {
-    if (found.name() == name) return &found;
-  }
-  return nullptr;
+  return find_attribute(graph_.model.graph().node(static_cast<int>(index)), name);
 }
 
 bool SliceView::is(std::size_t index, std::string_view op, std::size_t operands) const {
@@ -75,7 +75,7 @@ std::optional<onnx::TensorProto> SliceView::constant(const std::string& value) c
 std::optional<float> SliceView::number(const std::string& value) const {
   std::optional<onnx::TensorProto> tensor = constant(value);
   if (!tensor) return std::nullopt;
-  const auto dtype = dtype_of_onnx_type(tensor->data_type());
+  const auto dtype = dtype_from_onnx(tensor->data_type());
   // More dimensions could make more of the other operand's.
   const bool single = std::ranges::all_of(tensor->dims(), [](auto size) { return size == 1; });
   if (!dtype || tensor->dims_size() > 2 || !single) return std::nullopt;

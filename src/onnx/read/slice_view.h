@@ -8,6 +8,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "onnx/read/model_graph_state.h"
@@ -48,5 +49,15 @@ class SliceView {
   std::unordered_map<std::string, DType> given_;
   std::unordered_map<std::string, std::size_t> takers_;
 };
+
+// What the finder's ending_with(), which gives an optional fusion, finds for the nodes of the slice.
+template <class Finder>
+[[nodiscard]] auto fusions_in(const SliceView& view, const Finder& finder) {
+  std::vector<typename decltype(finder.ending_with(0))::value_type> found;
+  for (const std::size_t index : view.nodes()) {
+    if (auto fusion = finder.ending_with(index)) found.push_back(std::move(*fusion));
+  }
+  return found;
+}
 
 }  // namespace qvl

@@ -6,6 +6,8 @@
 #include <exception>
 
 #include "core/shape.h"
+#include "onnx/element_type.h"
+#include "onnx/external_data.h"
 #include "onnx/read/model_graph_state.h"
 
 namespace qvl {
@@ -15,8 +17,7 @@ constexpr std::int64_t kSmall = 1024;  // elements that may tell a shape
 
 onnx::TensorProto without_numbers(const onnx::TensorProto& tensor) {
   const auto count = element_count(Shape(tensor.dims().begin(), tensor.dims().end()));
-  const bool external = tensor.data_location() == onnx::TensorProto::EXTERNAL;
-  if (!external && count && *count <= kSmall)
+  if (!is_external(tensor) && count && *count <= kSmall)
     return is_half(tensor.data_type()) ? widened(tensor, "a constant") : tensor;
   onnx::TensorProto bare;
   bare.set_name(tensor.name());

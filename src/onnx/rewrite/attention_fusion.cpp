@@ -108,12 +108,7 @@ std::optional<AttentionFusion> AttentionFinder::ending_with(std::size_t index) c
 }  // namespace
 
 std::vector<AttentionFusion> find_attentions(const SliceView& view) {
-  const AttentionFinder finder(view);
-  std::vector<AttentionFusion> found;
-  for (const std::size_t index : view.nodes()) {
-    if (auto fusion = finder.ending_with(index)) found.push_back(std::move(*fusion));
-  }
-  return found;
+  return fusions_in(view, AttentionFinder(view));
 }
 
 }  // namespace qvl

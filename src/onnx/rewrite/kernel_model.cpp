@@ -3,9 +3,16 @@
 #include <fmt/format.h>
 #include <onnx/onnx_pb.h>
 
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "core/dtype.h"
+#include "onnx/external_data.h"
+#include "onnx/model_state.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -39,10 +46,7 @@ onnx::ModelProto plain_model(const KernelSpec& spec) {
   weight.set_name(std::string("w"));
   weight.set_data_type(onnx::TensorProto::FLOAT);
   for (const std::int64_t dim : weight_dims(spec)) weight.add_dims(dim);
-  weight.set_data_location(onnx::TensorProto::EXTERNAL);
-  onnx::StringStringEntryProto& place = *weight.add_external_data();
-  place.set_key(std::string("location"));
-  place.set_value(std::string(kData));
+  set_external_place(weight, {kData, 0, std::nullopt});
   onnx::NodeProto& node = *graph.add_node();
   node.set_op_type(std::string(spec.conv ? "Conv" : "MatMul"));
   node.set_name(std::string("kernel"));
@@ -62,12 +66,10 @@ onnx::ModelProto plain_model(const KernelSpec& spec) {
 // What lies outside becomes zeros inside.
 void fill(onnx::GraphProto& graph) {
   for (onnx::TensorProto& tensor : *graph.mutable_initializer()) {
-    if (tensor.data_location() != onnx::TensorProto::EXTERNAL) continue;
-    std::size_t bytes = 4;  // of f32; what is stored quantized says its own length
-    for (const std::int64_t dim : tensor.dims()) bytes *= static_cast<std::size_t>(dim);
-    for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
-      if (entry.key() == "length") bytes = std::stoull(entry.value());
-    }
+    if (!is_external(tensor)) continue;
+    std::uint64_t bytes = size_bytes(DType::f32);  // what is stored quantized says its own length
+    for (const std::int64_t dim : tensor.dims()) bytes *= static_cast<std::uint64_t>(dim);
+    bytes = external_place(tensor, "kernel").length_bytes.value_or(bytes);
     tensor.clear_external_data();
     tensor.set_data_location(onnx::TensorProto::DEFAULT);
     tensor.mutable_raw_data()->assign(bytes, '\0');
@@ -93,8 +95,12 @@ std::string kernel_model(const KernelSpec& spec) {
     node.matrices = spec.matrices;
     node.rows = spec.rows;
     node.depth = spec.depth;
-    const QuantizedGraph graph(model.SerializeAsString(), "kernel", std::vector<QuantizedNode>{node}, {}, {});
-    model.ParseFromString(graph.serialize(kData));
+    auto plain = std::make_unique<ParsedModel::State>();
+    plain->path = "kernel";
+    plain->model = std::move(model);
+    const QuantizedGraph graph(ParsedModel(std::move(plain)), std::vector<QuantizedNode>{node}, {}, {});
+    const std::string made = graph.serialize(kData);
+    model = std::move(ParsedModel(std::as_bytes(std::span(made)), "kernel").state().model);
   }
   fill(*model.mutable_graph());
   return model.SerializeAsString();

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "onnx/model_state.h"
+#include "onnx/operator_set.h"
 #include "onnx/rewrite/name_pool.h"
 #include "qvl/error.h"
 
@@ -26,8 +26,6 @@ constexpr std::size_t kLeastBytes = std::size_t{64} << 20U;
 
 using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
 using Attributes = std::unordered_map<std::string, const onnx::AttributeProto*>;
-
-std::string standard(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
 
 // What tells a function from others of the model: domain, name, and overload where the classes know it.
 struct Key {
@@ -75,10 +73,10 @@ std::vector<onnx::AttributeProto> defaults_of(const Function& function) {
 }
 
 Key key_of(const onnx::FunctionProto& function) {
-  return {standard(function.domain()), function.name(), overload_of(function, 13)};
+  return {short_domain(function.domain()), function.name(), overload_of(function, 13)};
 }
 Key key_of(const onnx::NodeProto& node) {
-  return {standard(node.domain()), node.op_type(), overload_of(node, 8)};
+  return {short_domain(node.domain()), node.op_type(), overload_of(node, 8)};
 }
 
 // What a node is, without its operands and its attributes, which may be large.
@@ -126,7 +124,7 @@ class Inliner {
       }
     }
     model_.mutable_graph()->mutable_node()->Swap(&nodes);
-    for (const auto& [domain, version] : imports_) import_domain(domain, version);
+    for (const auto& [domain, version] : imports_) import_domain(model_, domain, version);
     drop_uncalled();
   }
 
@@ -144,7 +142,6 @@ class Inliner {
   // Of what is written; throw InputError where it is too much.
   void count(const onnx::NodeProto& node, const std::string& prefix);
   void count_bytes(std::size_t bytes);
-  void import_domain(const std::string& domain, std::int64_t version);
   void drop_uncalled();
 
   onnx::ModelProto& model_;
@@ -176,7 +173,7 @@ void Inliner::expand(const onnx::NodeProto& call, const onnx::FunctionProto& fun
   }
   inside_.push_back(&function);
   for (const onnx::OperatorSetIdProto& set : function.opset_import())
-    imports_.emplace(standard(set.domain()), set.version());
+    imports_.emplace(short_domain(set.domain()), set.version());
   const std::string prefix = name + "/";
   Names names;
   for (int i = 0; i < function.input_size(); ++i)
@@ -283,15 +280,6 @@ void Inliner::write(const onnx::GraphProto& graph, Names names, const std::strin
   out.clear_value_info();
   out.clear_node();
   for (const onnx::NodeProto& node : graph.node()) write(node, names, prefix, attributes, *out.add_node());
-}
-
-void Inliner::import_domain(const std::string& domain, std::int64_t version) {
-  for (const onnx::OperatorSetIdProto& set : model_.opset_import()) {
-    if (standard(set.domain()) == domain) return;
-  }
-  onnx::OperatorSetIdProto& set = *model_.add_opset_import();
-  set.set_domain(domain);
-  set.set_version(version);
 }
 
 void Inliner::drop_uncalled() {

@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "onnx/external_data.h"
 #include "onnx/read/model_graph_state.h"
 #include "onnx/read/node_parts.h"
 #include "qvl/error.h"
@@ -29,12 +30,11 @@ class SparseTensor {
 
   [[nodiscard]] onnx::TensorProto dense() const {
     const onnx::TensorProto& values = tensor_.values();
-    const auto dtype = dtype_of_onnx_type(values.data_type());
+    const auto dtype = dtype_from_onnx(values.data_type());
     const auto count = element_count(shape_);
     if (!dtype || !count) refuse("numbers of a type and a shape that qvl knows are expected");
     for (const onnx::TensorProto* part : {&values, &tensor_.indices()}) {
-      if (part->data_location() == onnx::TensorProto::EXTERNAL)
-        refuse("its numbers lie in another file; within the model they are expected");
+      if (is_external(*part)) refuse("its numbers lie in another file; within the model they are expected");
     }
     std::uint64_t bytes = 0;
     const std::size_t width = size_bytes(*dtype);

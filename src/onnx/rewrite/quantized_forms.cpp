@@ -16,6 +16,7 @@
 
 #include <algorithm>
 
+#include "onnx/operator_set.h"
 #include "onnx/rewrite/quantized_graph_state.h"
 
 namespace qvl {
@@ -97,7 +98,7 @@ void QuantizedNodes::as_blocks(Work& work) {
   std::string operand = matrix_operand(work);
   if (work.type != type) operand = cast(work, operand, type);
   onnx::NodeProto& node = add(work, "MatMulNBits", {operand, work.stored.levels, work.stored.scales});
-  node.set_domain(kContrib);
+  node.set_domain(kContribDomain);
   set_integer(node, "K", unit.depth);
   set_integer(node, "N", unit.rows);
   set_integer(node, "bits", unit.bits);

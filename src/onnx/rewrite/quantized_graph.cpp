@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
-#include <limits>
 #include <tuple>
 #include <unordered_set>
 
+#include "onnx/element_type.h"
+#include "onnx/external_data.h"
+#include "onnx/operator_set.h"
 #include "onnx/read/model_graph_state.h"
 #include "onnx/rewrite/branches.h"
 #include "onnx/rewrite/local_functions.h"
@@ -20,67 +21,28 @@ namespace {
 
 std::uint64_t aligned(std::uint64_t bytes, std::uint64_t step) { return (bytes + step - 1) / step * step; }
 
-// Every tensor that may lie outside the model, those of sub-graphs and attributes too.
-void visit_tensors(onnx::GraphProto& graph, const std::function<void(onnx::TensorProto&)>& visit) {
-  for (onnx::TensorProto& tensor : *graph.mutable_initializer()) visit(tensor);
-  for (onnx::NodeProto& node : *graph.mutable_node()) {
-    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
-      if (attribute.has_t()) visit(*attribute.mutable_t());
-      for (onnx::TensorProto& tensor : *attribute.mutable_tensors()) visit(tensor);
-      if (attribute.has_g()) visit_tensors(*attribute.mutable_g(), visit);
-      for (onnx::GraphProto& inner : *attribute.mutable_graphs()) visit_tensors(inner, visit);
-    }
-  }
-}
-
-std::uint64_t number_of(const std::string& text, const std::string& tensor, const std::string& source) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc() && end == text.data() + text.size()) return value;
-  throw InputError(
-      fmt::format("{}: the external data of {} lies at \"{}\", which is no number", source, tensor, text));
-}
-
 // An external tensor of the model as a piece without a place in the new file.
 QuantizedPiece copied_piece(const onnx::TensorProto& tensor, const std::string& source) {
   QuantizedPiece piece;
   piece.kind = QuantizedPiece::Kind::copied;
   piece.name = piece.source = tensor.name();
-  const auto dtype = dtype_of_onnx_type(tensor.data_type());
+  const auto dtype = dtype_from_onnx(tensor.data_type());
   piece.dtype = dtype.value_or(DType::u8);
   piece.shape = Shape(tensor.dims().begin(), tensor.dims().end());
-  bool has_length = false;
-  for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
-    if (entry.key() == "location") piece.source_file = entry.value();
-    if (entry.key() == "offset") piece.source_offset_bytes = number_of(entry.value(), tensor.name(), source);
-    if (entry.key() != "length") continue;
-    piece.size_bytes = number_of(entry.value(), tensor.name(), source);
-    has_length = true;
-  }
+  const ExternalPlace place = external_place(tensor, source);
+  piece.source_file = place.file;
+  piece.source_offset_bytes = place.offset_bytes;
   const auto count = element_count(piece.shape);
   std::uint64_t expected = 0;
   const bool fits =
       count && dtype &&
       !__builtin_mul_overflow(static_cast<std::uint64_t>(*count), size_bytes(*dtype), &expected);
-  if (!has_length) piece.size_bytes = expected;
-  if ((dtype && (!fits || piece.size_bytes != expected)) || (!dtype && !has_length)) {
+  piece.size_bytes = place.length_bytes.value_or(expected);
+  if ((dtype && (!fits || piece.size_bytes != expected)) || (!dtype && !place.length_bytes)) {
     throw InputError(fmt::format("{}: the external data of {} {} has {} bytes, which does not fit it", source,
                                  tensor.name(), to_string(piece.shape), piece.size_bytes));
   }
   return piece;
-}
-
-void place_external(onnx::TensorProto& tensor, std::uint64_t offset, std::uint64_t size) {
-  tensor.set_data_location(onnx::TensorProto::EXTERNAL);
-  tensor.clear_external_data();
-  const auto put = [&](const char* key, const std::string& value) {
-    onnx::StringStringEntryProto& entry = *tensor.add_external_data();
-    entry.set_key(key);
-    entry.set_value(value);
-  };
-  put("location", "");
-  put("offset", std::to_string(offset));
-  put("length", std::to_string(size));
 }
 
 // Of initializers, and of what Constant nodes hold.
@@ -97,20 +59,11 @@ void visit_constants(const onnx::GraphProto& graph,
   }
 }
 
-void import_domain(onnx::ModelProto& model, const std::string& domain, std::int64_t version) {
-  for (const onnx::OperatorSetIdProto& set : model.opset_import()) {
-    if (set.domain() == domain) return;
-  }
-  onnx::OperatorSetIdProto& set = *model.add_opset_import();
-  set.set_domain(domain);
-  set.set_version(version);
-}
-
 }  // namespace
 
 void QuantizedGraph::State::note_places() {
   visit_constants(model.graph(), [&](const std::string& name, const onnx::TensorProto& tensor) {
-    if (tensor.data_location() != onnx::TensorProto::EXTERNAL) return;
+    if (!is_external(tensor)) return;
     const QuantizedPiece piece = copied_piece(tensor, source);
     places[name] = {piece.source_file, piece.source_offset_bytes};
   });
@@ -131,7 +84,7 @@ void QuantizedGraph::State::place_all(std::vector<QuantizedPiece>& made) {
     return pieces.emplace_back(std::move(piece));
   };
   visit_tensors(*model.mutable_graph(), [&](onnx::TensorProto& tensor) {
-    if (tensor.data_location() != onnx::TensorProto::EXTERNAL) return;
+    if (!is_external(tensor)) return;
     QuantizedPiece piece = copied_piece(tensor, source);
     const std::tuple key{piece.source_file, piece.source_offset_bytes, piece.size_bytes};
     const auto known = copied.find(key);
@@ -142,7 +95,7 @@ void QuantizedGraph::State::place_all(std::vector<QuantizedPiece>& made) {
       piece.twin_of = known->second.name;
       pieces.push_back(piece);
     }
-    place_external(tensor, piece.offset_bytes, piece.size_bytes);
+    set_external_place(tensor, {"", piece.offset_bytes, piece.size_bytes});
   });
   for (QuantizedPiece& piece : made) {
     onnx::TensorProto& tensor = *model.mutable_graph()->add_initializer();
@@ -156,7 +109,7 @@ void QuantizedGraph::State::place_all(std::vector<QuantizedPiece>& made) {
       piece.offset_bytes = offsets.at(piece.twin_of);
       pieces.push_back(piece);
     }
-    place_external(tensor, piece.offset_bytes, piece.size_bytes);
+    set_external_place(tensor, {"", piece.offset_bytes, piece.size_bytes});
   }
   std::ranges::stable_sort(pieces, {}, &QuantizedPiece::offset_bytes);
 }
@@ -212,18 +165,16 @@ void QuantizedNodes::finish() {
     if (!freed.contains(input.name()) || taken.contains(input.name())) inputs.Add()->Swap(&input);
   }
   graph_.mutable_input()->Swap(&inputs);
-  if (uses_contrib_) import_domain(model_, kContrib, 1);
+  if (uses_contrib_) import_domain(model_, kContribDomain, 1);
 }
 
-QuantizedGraph::QuantizedGraph(std::string_view model, std::string source,
-                               std::span<const QuantizedNode> nodes, std::span<const QuantizedTable> tables,
+QuantizedGraph::QuantizedGraph(ParsedModel model, std::span<const QuantizedNode> nodes,
+                               std::span<const QuantizedTable> tables,
                                std::span<const std::pair<std::string, std::string>> metadata)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
-  s.source = std::move(source);
-  const bool fits = model.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max());
-  if (!fits || !s.model.ParseFromArray(model.data(), static_cast<int>(model.size())) || !s.model.has_graph())
-    throw InputError(fmt::format("{} is not an ONNX model", s.source));
+  s.source = model.path().string();
+  s.model = std::move(model.state().model);
   inline_local_functions(s.model, s.source);
   put_branches_in_place(s.model, {}, s.source);
   s.note_places();
@@ -266,15 +217,20 @@ bool QuantizedGraph::keeps(const std::string& constant) const {
          });
 }
 
+onnx::ModelProto QuantizedGraph::State::placed_in(const std::string& data_file) const {
+  onnx::ModelProto placed = model;
+  visit_tensors(*placed.mutable_graph(),
+                [&](onnx::TensorProto& tensor) { set_external_file(tensor, data_file); });
+  return placed;
+}
+
+std::uint64_t QuantizedGraph::file_bytes(const std::string& data_file) const {
+  return state_->placed_in(data_file).ByteSizeLong();
+}
+
 std::string QuantizedGraph::serialize(const std::string& data_file) const {
-  onnx::ModelProto model = state_->model;
-  visit_tensors(*model.mutable_graph(), [&](onnx::TensorProto& tensor) {
-    for (onnx::StringStringEntryProto& entry : *tensor.mutable_external_data()) {
-      if (entry.key() == "location") entry.set_value(data_file);
-    }
-  });
   std::string bytes;
-  if (!model.SerializeToString(&bytes)) {
+  if (!state_->placed_in(data_file).SerializeToString(&bytes)) {
     throw MachineError(fmt::format(
         "{} quantized has more than 2 GiB of constants in its graph; store them as external data first",
         state_->source));

@@ -6,12 +6,12 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/dtype.h"
 #include "core/shape.h"
+#include "onnx/parsed_model.h"
 
 namespace qvl {
 
@@ -89,9 +89,9 @@ struct QuantizedPiece {
 // their names and outputs.
 class QuantizedGraph {
  public:
-  // `model`: a serialized ModelProto, its external data anywhere; `source` names it in messages. `metadata`
-  // is added to the model's. Throws InputError for nodes that are not what they are said to be.
-  QuantizedGraph(std::string_view model, std::string source, std::span<const QuantizedNode> nodes,
+  // The model's external data is not read. `metadata` is added to the model's. Throws InputError for nodes
+  // that are not what they are said to be.
+  QuantizedGraph(ParsedModel model, std::span<const QuantizedNode> nodes,
                  std::span<const QuantizedTable> tables,
                  std::span<const std::pair<std::string, std::string>> metadata);
   // Of a tensor of so many bytes in the data file: a page for those of 1 MiB and more, which a runtime may
@@ -111,6 +111,8 @@ class QuantizedGraph {
   // Whether something in the graph still takes a constant of the model (an initializer, or what a Constant
   // node gives), or another one that lies at the same place of the same file.
   [[nodiscard]] bool keeps(const std::string& constant) const;
+  // Of the file that the graph makes beside `data_file`.
+  [[nodiscard]] std::uint64_t file_bytes(const std::string& data_file) const;
   // The graph; its data is expected beside it under `data_file`. Throws MachineError beyond 2 GiB.
   [[nodiscard]] std::string serialize(const std::string& data_file) const;
 

@@ -25,35 +25,16 @@ struct QuantizedGraph::State {
   std::map<std::string, std::pair<std::string, std::uint64_t>> places;
   std::set<std::string> kept;
 
+  // The model with its data in that file.
+  [[nodiscard]] onnx::ModelProto placed_in(const std::string& data_file) const;
   void note_places();
   void note_kept();
   // Lays out the data file, and refers to it. `made`: new tensors.
   void place_all(std::vector<QuantizedPiece>& made);
 };
 
-inline constexpr const char* kContrib = "com.microsoft";
 inline constexpr int kFloat = onnx::TensorProto::FLOAT;
 inline constexpr int kHalf = onnx::TensorProto::FLOAT16;
-
-inline void set_integer(onnx::NodeProto& node, const std::string& name, std::int64_t value) {
-  onnx::AttributeProto& attribute = *node.add_attribute();
-  attribute.set_name(name);
-  attribute.set_type(onnx::AttributeProto::INT);
-  attribute.set_i(value);
-}
-
-inline std::int64_t integer_of(const onnx::NodeProto& node, const std::string& name, std::int64_t missing) {
-  const onnx::AttributeProto* found = find_attribute(node, name);
-  return found == nullptr ? missing : found->i();
-}
-
-inline void set_integers(onnx::NodeProto& node, const std::string& name,
-                         const std::vector<std::int64_t>& values) {
-  onnx::AttributeProto& attribute = *node.add_attribute();
-  attribute.set_name(name);
-  attribute.set_type(onnx::AttributeProto::INTS);
-  for (const std::int64_t value : values) attribute.add_ints(value);
-}
 
 template <class T>
 onnx::TensorProto tensor_of(onnx::TensorProto::DataType type, const Shape& shape,

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "onnx/element_type.h"
+#include "onnx/operator_set.h"
 #include "onnx/read/model_graph_state.h"
 #include "onnx/rewrite/quantized_graph_state.h"
 #include "qvl/error.h"
@@ -20,10 +22,7 @@ std::int64_t product(const Shape& shape) {
 }  // namespace
 
 QuantizedNodes::QuantizedNodes(onnx::ModelProto& model, const std::string& source)
-    : model_(model), graph_(*model.mutable_graph()), source_(source) {
-  for (const onnx::OperatorSetIdProto& set : model_.opset_import()) {
-    if (set.domain().empty() || set.domain() == "ai.onnx") opset_ = set.version();
-  }
+    : model_(model), graph_(*model.mutable_graph()), source_(source), opset_(standard_opset(model)) {
   index_graph();
 }
 
@@ -235,7 +234,7 @@ void QuantizedNodes::replace(const QuantizedTable& table, std::size_t number) {
   if (!table.share.empty()) shared_[key] = work.stored;
   onnx::NodeProto& node =
       add(work, "GatherBlockQuantized", {work.stored.levels, work.old.input(1), work.stored.scales});
-  node.set_domain(kContrib);
+  node.set_domain(kContribDomain);
   set_integer(node, "bits", table.bits);
   set_integer(node, "block_size", table.block);
   set_integer(node, "gather_axis", 0);

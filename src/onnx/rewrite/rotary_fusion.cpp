@@ -128,12 +128,7 @@ std::optional<RotaryFusion> RotaryFinder::ending_with(std::size_t index) const {
 }  // namespace
 
 std::vector<RotaryFusion> find_rotaries(const SliceView& view) {
-  const RotaryFinder finder(view);
-  std::vector<RotaryFusion> found;
-  for (const std::size_t index : view.nodes()) {
-    if (auto fusion = finder.ending_with(index)) found.push_back(std::move(*fusion));
-  }
-  return found;
+  return fusions_in(view, RotaryFinder(view));
 }
 
 }  // namespace qvl

@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "core/convert.h"
+#include "onnx/element_type.h"
+#include "onnx/external_data.h"
 #include "onnx/read/model_graph_state.h"
 #include "qvl/error.h"
 
@@ -60,8 +62,7 @@ bool names_a_type(const onnx::AttributeProto& attribute) {
 void widen_sub_graph(onnx::GraphProto& graph) {
   widen_types(graph);
   for (onnx::TensorProto& tensor : *graph.mutable_initializer()) {
-    if (is_half(tensor.data_type()) && tensor.data_location() != onnx::TensorProto::EXTERNAL)
-      tensor = widened(tensor, graph.name());
+    if (is_half(tensor.data_type()) && !is_external(tensor)) tensor = widened(tensor, graph.name());
   }
 }
 
@@ -72,8 +73,7 @@ void widen_attributes(onnx::NodeProto& node) {
     if (attribute.type() == onnx::AttributeProto::INT && names_a_type(attribute) &&
         is_half(static_cast<int>(attribute.i())))
       attribute.set_i(onnx::TensorProto::FLOAT);
-    if (attribute.has_t() && is_half(attribute.t().data_type()) &&
-        attribute.t().data_location() != onnx::TensorProto::EXTERNAL)
+    if (attribute.has_t() && is_half(attribute.t().data_type()) && !is_external(attribute.t()))
       *attribute.mutable_t() = widened(attribute.t(), node.name());
   }
 }
@@ -99,18 +99,6 @@ void collect_captured(const onnx::GraphProto& graph, std::set<std::string> known
 
 }  // namespace
 
-bool is_half(int onnx_type) noexcept {
-  return onnx_type == onnx::TensorProto::FLOAT16 || onnx_type == onnx::TensorProto::BFLOAT16;
-}
-
-std::optional<DType> dtype_of_onnx_type(int onnx_type) noexcept {
-  for (const DType d : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i16,
-                        DType::i8, DType::u64, DType::u32, DType::u16, DType::u8, DType::boolean}) {
-    if (onnx_dtype(d) == onnx_type) return d;
-  }
-  return std::nullopt;
-}
-
 std::string tensor_bytes(const onnx::TensorProto& tensor, DType dtype, const std::string& source) {
   const Shape shape(tensor.dims().begin(), tensor.dims().end());
   const auto count = element_count(shape);
@@ -124,7 +112,7 @@ std::string tensor_bytes(const onnx::TensorProto& tensor, DType dtype, const std
 }
 
 onnx::TensorProto widened(const onnx::TensorProto& tensor, const std::string& source) {
-  const DType dtype = dtype_of_onnx_type(tensor.data_type()).value();
+  const DType dtype = dtype_from_onnx(tensor.data_type()).value();
   const std::string stored = tensor_bytes(tensor, dtype, source);
   onnx::TensorProto wide;
   wide.set_name(tensor.name());
