@@ -21,22 +21,9 @@ constexpr std::size_t kInlineBytes = 1024;
 // IR version 8 is the one that came with opset 17 (onnx/docs/Versioning.md).
 constexpr int kIrVersion = 8;
 
-void set_shape(onnx::TypeProto_Tensor* type, const Value& value) {
-  type->set_elem_type(onnx_dtype(value.dtype));
-  onnx::TensorShapeProto* shape = type->mutable_shape();
-  for (const Dim& dim : value.shape) {
-    onnx::TensorShapeProto_Dimension* d = shape->add_dim();
-    if (dim.is_fixed()) {
-      d->set_dim_value(dim.value());
-    } else {
-      d->set_dim_param(dim.text());
-    }
-  }
-}
-
 void describe_value(onnx::ValueInfoProto* info, const Value& value, const std::string& name) {
   info->set_name(name);
-  set_shape(info->mutable_type()->mutable_tensor_type(), value);
+  write_type(*info->mutable_type(), value.dtype, value.shape);
 }
 
 SymbolicShape symbolic(const Shape& shape) { return {shape.begin(), shape.end()}; }
@@ -84,41 +71,7 @@ std::size_t GraphBuilder::State::axis_of(std::string_view op, const Value& x, st
 
 void GraphBuilder::State::note_value(const Value& value) {
   describe_value(graph->add_value_info(), value, value.name);
-}
-
-Value GraphBuilder::State::node(std::string_view op, const std::vector<Value>& operands, DType dtype,
-                                SymbolicShape shape, const std::vector<Attribute>& attributes) {
-  return node_with_results(op, operands, {Value{"", dtype, std::move(shape)}}, attributes).front();
-}
-
-std::vector<Value> GraphBuilder::State::node_with_results(std::string_view op,
-                                                          const std::vector<Value>& operands,
-                                                          std::vector<Value> results,
-                                                          const std::vector<Attribute>& attributes) {
-  std::string node_name = describe(op);
-  const int before = name_counts[node_name]++;
-  if (before > 0) node_name += fmt::format("_{}", before);
-  onnx::NodeProto* proto = graph->add_node();
-  proto->set_op_type(std::string(op));
-  proto->set_name(node_name);
-  for (const Value& operand : operands) proto->add_input(operand.name);
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    results[i].name = fmt::format("{}_output_{}", node_name, i);
-    proto->add_output(results[i].name);
-    note_value(results[i]);
-  }
-  for (const Attribute& attribute : attributes) {
-    onnx::AttributeProto* a = proto->add_attribute();
-    a->set_name(attribute.name);
-    if (attribute.is_list) {
-      a->set_type(onnx::AttributeProto::INTS);
-      for (const std::int64_t i : attribute.integers) a->add_ints(i);
-    } else {
-      a->set_type(onnx::AttributeProto::INT);
-      a->set_i(attribute.integers.front());
-    }
-  }
-  return results;
+  values.insert(value.name);
 }
 
 GraphBuilder::GraphBuilder(std::string graph_name) : state_(std::make_unique<State>()) {
@@ -147,10 +100,13 @@ GraphBuilder::Module::~Module() { graph_.state_->module.resize(length_); }
 Value GraphBuilder::input(std::string name, DType dtype, SymbolicShape shape) {
   Value value{std::move(name), dtype, std::move(shape)};
   describe_value(state_->graph->add_input(), value, value.name);
+  state_->values.insert(value.name);
   return value;
 }
 
 void GraphBuilder::output(const Value& value, const std::string& name) {
+  if (!state_->values.contains(value.name))
+    throw UsageError(fmt::format("graph output {}: \"{}\" is no value of the graph", name, value.name));
   describe_value(state_->graph->add_output(), value, name);
   if (!state_->outputs.emplace(value.name, name).second) {
     throw UsageError(fmt::format("graph value {} is an output already", value.name));
@@ -181,12 +137,14 @@ Value GraphBuilder::weight(const std::string& name, DType dtype, const Shape& sh
   tensor->set_name(name);
   tensor->set_data_type(onnx_dtype(dtype));
   for (const std::int64_t dim : shape) tensor->add_dims(dim);
-  set_external_place(*tensor, {"", external.offset_bytes, external.size_bytes});  // the file: when it is saved
+  set_external_place(*tensor,
+                     {"", external.offset_bytes, external.size_bytes});  // the file: when it is saved
   const std::uint64_t end = external.offset_bytes + external.size_bytes;
   state_->model->external_size_bytes =
       (end + OnnxModel::kAlignmentBytes - 1) / OnnxModel::kAlignmentBytes * OnnxModel::kAlignmentBytes;
   state_->model->external.push_back(std::move(external));
   state_->initializers.emplace(name, value);
+  state_->values.insert(name);
   return value;
 }
 
@@ -208,10 +166,9 @@ Value GraphBuilder::constant(const std::string& name, Tensor tensor) {
   Value value{name, tensor.dtype(), symbolic(tensor.shape())};
   onnx::TensorProto* proto = state_->graph->add_initializer();
   proto->set_name(name);
-  proto->set_data_type(onnx_dtype(tensor.dtype()));
-  for (const std::int64_t dim : tensor.shape()) proto->add_dims(dim);
-  proto->set_raw_data(tensor.bytes().data(), tensor.bytes().size());
+  write_tensor(*proto, tensor);
   state_->initializers.emplace(name, value);
+  state_->values.insert(name);
   return value;
 }
 

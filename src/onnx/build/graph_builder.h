@@ -14,17 +14,11 @@
 #include "core/shape.h"
 #include "core/tensor.h"
 #include "onnx/build/dim.h"
+#include "onnx/build/node_spec.h"
 
 namespace qvl {
 
 class OnnxModel;
-
-// A tensor of the graph: the result of a node, an input, or an initializer.
-struct Value {
-  std::string name;
-  DType dtype = DType::f32;
-  SymbolicShape shape;
-};
 
 class GraphBuilder {
  public:
@@ -108,6 +102,11 @@ class GraphBuilder {
   Value gather_rows(const Value& x, const Value& indices);
   // [0, 1, …, n-1], n being the size of x along `axis`.
   Value range_of_axis(const Value& x, std::int64_t axis);
+
+  // A node of an operator that has no function here. Of the standard's operators ONNX's own schema and shape
+  // inference check operands, attributes and results; of other domains, which the model then imports, the
+  // results are what `node` says. Gives the results, those that are left out without a name.
+  std::vector<Value> node(const NodeSpec& node);
 
   // Ends the building. `metadata` becomes the model's metadata_props; producer is qvl and its version.
   [[nodiscard]] OnnxModel finish(std::span<const std::pair<std::string, std::string>> metadata);

@@ -70,7 +70,7 @@ Value GraphBuilder::where(const Value& condition, const Value& then, const Value
 
 Value GraphBuilder::cast(const Value& x, DType dtype) {
   if (x.dtype == dtype) return x;
-  return state_->node("Cast", {x}, dtype, x.shape, {Attribute::of("to", onnx_dtype(dtype))});
+  return state_->node("Cast", {x}, dtype, x.shape, {{"to", std::int64_t{onnx_dtype(dtype)}}});
 }
 
 Value GraphBuilder::matmul(const Value& a, const Value& b) {
@@ -96,12 +96,12 @@ Value GraphBuilder::gemm_transposed(const Value& a, const Value& b) {
     state_->refuse("Gemm", fmt::format("shapes {} and {}; [M, K] and [N, K] are needed", to_string(a.shape),
                                        to_string(b.shape)));
   }
-  return state_->node("Gemm", {a, b}, a.dtype, {a.shape[0], b.shape[0]}, {Attribute::of("transB", 1)});
+  return state_->node("Gemm", {a, b}, a.dtype, {a.shape[0], b.shape[0]}, {{"transB", 1}});
 }
 
 Value GraphBuilder::softmax(const Value& x) {
   if (!is_floating(x.dtype)) state_->refuse("Softmax", "operand is not floating");
-  return state_->node("Softmax", {x}, x.dtype, x.shape, {Attribute::of("axis", -1)});
+  return state_->node("Softmax", {x}, x.dtype, x.shape, {{"axis", -1}});
 }
 
 Value GraphBuilder::reduce_mean(const Value& x) {
@@ -110,12 +110,12 @@ Value GraphBuilder::reduce_mean(const Value& x) {
   SymbolicShape shape = x.shape;
   shape.back() = Dim(1);
   return state_->node("ReduceMean", {x}, x.dtype, std::move(shape),
-                      {{"axes", {-1}}, Attribute::of("keepdims", 1)});
+                      {{"axes", std::vector<std::int64_t>{-1}}, {"keepdims", 1}});
 }
 
 Value GraphBuilder::cumsum_exclusive(const Value& x, std::int64_t axis) {
   (void)state_->axis_of("CumSum", x, axis);
-  return state_->node("CumSum", {x, scalar(axis)}, x.dtype, x.shape, {Attribute::of("exclusive", 1)});
+  return state_->node("CumSum", {x, scalar(axis)}, x.dtype, x.shape, {{"exclusive", 1}});
 }
 
 Value GraphBuilder::reshape(const Value& x, const SymbolicShape& shape) {
@@ -158,9 +158,8 @@ Value GraphBuilder::reshape_like(const Value& x, const Value& like, const Symbol
     state_->refuse("Reshape",
                    fmt::format("from {} to {} like {}", to_string(x.shape), to_string(shape), like.name));
   }
-  const Value sizes =
-      state_->node("Shape", {like}, DType::i64, {static_cast<std::int64_t>(leading)},
-                   {Attribute::of("start", 0), Attribute::of("end", static_cast<std::int64_t>(leading))});
+  const Value sizes = state_->node("Shape", {like}, DType::i64, {static_cast<std::int64_t>(leading)},
+                                   {{"start", 0}, {"end", static_cast<std::int64_t>(leading)}});
   const Value target = concat({sizes, constant(list_name("shape", fixed), integers(fixed))}, 0);
   return state_->node("Reshape", {x, target}, x.dtype, shape);
 }
@@ -208,7 +207,7 @@ Value GraphBuilder::concat(const std::vector<Value>& parts, std::int64_t axis) {
   }
   shape[at] = Dim(total);
   return state_->node("Concat", parts, parts.front().dtype, std::move(shape),
-                      {Attribute::of("axis", static_cast<std::int64_t>(at))});
+                      {{"axis", static_cast<std::int64_t>(at)}});
 }
 
 std::vector<Value> GraphBuilder::split(const Value& x, const std::vector<std::int64_t>& sizes,
@@ -218,15 +217,15 @@ std::vector<Value> GraphBuilder::split(const Value& x, const std::vector<std::in
     state_->refuse("Split",
                    fmt::format("{} into {} along axis {}", to_string(x.shape), to_string(sizes), axis));
   }
-  std::vector<Value> results;
+  NodeSpec node{"Split"};
+  node.operands = {x, constant(list_name("sizes", sizes), integers(sizes))};
+  node.attributes = {{"axis", static_cast<std::int64_t>(at)}};
   for (const std::int64_t size : sizes) {
     SymbolicShape shape = x.shape;
     shape[at] = Dim(size);
-    results.push_back({"", x.dtype, std::move(shape)});
+    node.results.push_back(NodeSpec::Result{x.dtype, std::move(shape)});
   }
-  return state_->node_with_results("Split", {x, constant(list_name("sizes", sizes), integers(sizes))},
-                                   std::move(results),
-                                   {Attribute::of("axis", static_cast<std::int64_t>(at))});
+  return state_->node(node);
 }
 
 Value GraphBuilder::gather_rows(const Value& x, const Value& indices) {
@@ -236,14 +235,13 @@ Value GraphBuilder::gather_rows(const Value& x, const Value& indices) {
   }
   SymbolicShape shape = indices.shape;
   shape.insert(shape.end(), x.shape.begin() + 1, x.shape.end());
-  return state_->node("Gather", {x, indices}, x.dtype, std::move(shape), {Attribute::of("axis", 0)});
+  return state_->node("Gather", {x, indices}, x.dtype, std::move(shape), {{"axis", 0}});
 }
 
 Value GraphBuilder::range_of_axis(const Value& x, std::int64_t axis) {
   const std::size_t at = state_->axis_of("Range", x, axis);
   const auto a = static_cast<std::int64_t>(at);
-  const Value size =
-      state_->node("Shape", {x}, DType::i64, {1}, {Attribute::of("start", a), Attribute::of("end", a + 1)});
+  const Value size = state_->node("Shape", {x}, DType::i64, {1}, {{"start", a}, {"end", a + 1}});
   const Value scalar_size = state_->node("Squeeze", {size}, DType::i64, {});
   return state_->node("Range", {scalar(std::int64_t{0}), scalar_size, scalar(std::int64_t{1})}, DType::i64,
                       {x.shape[at]});
