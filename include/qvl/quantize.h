@@ -75,7 +75,7 @@ struct QuantizeResult {
 [[nodiscard]] QVL_API QuantizeResult quantize_model(const QuantizeOptions& options);
 
 // Both steps at once, from a checkpoint: the files that export_checkpoint and quantize_model would give. Only
-// plans that need no data.
+// plans that need no data. Throws as export_checkpoint does, too, for machines where these files do not fit.
 [[nodiscard]] QVL_API QuantizeResult export_quantized(const ExportOptions& options,
                                                       const std::filesystem::path& plan);
 

@@ -123,13 +123,17 @@ Manifest ExportPlan::manifest() const {
 }
 
 ExportEstimate ExportPlan::estimate(const Manifest& planned) const {
+  return estimate(planned, needs_of(planned));
+}
+
+ExportEstimate ExportPlan::estimate(const Manifest& planned, const WritingNeeds& needs) const {
   ExportEstimate estimate;
   const bool shares_blocks = !options_.hard_link && can_share_blocks(options_.out);
   for (std::size_t i = 0; i < artifacts_.size(); ++i) {
     const ManifestArtifact& a = planned.artifacts[i];
     estimate.files.push_back({a.file, a.file_bytes, "", ""});
     PlannedFile data{a.data_file, a.data_bytes, "", ""};
-    if (const auto twin = artifacts_[i].twin) {
+    if (const auto twin = needs.twins[i]) {
       const std::string& other = planned.artifacts[*twin].data_file;
       if (options_.hard_link) data.hard_link_of = other;
       if (shares_blocks) data.shares_blocks_with = other;
@@ -138,32 +142,36 @@ ExportEstimate ExportPlan::estimate(const Manifest& planned) const {
   }
   for (const ExportSource::SmallFile& file : source_.files)
     estimate.files.push_back({file.name, file.size_bytes, "", ""});
-  const ExistingManifest existing(options_.out);
-  estimate.files.push_back({kManifestName, existing.merged_into(planned).size(), "", ""});
+  const std::uint64_t manifest_bytes = planned.plan.empty()
+                                           ? ExistingManifest(options_.out).merged_into(planned).size()
+                                           : manifest_text(with_longest_statistics(planned)).size();
+  estimate.files.push_back({kManifestName, manifest_bytes, "", ""});
   for (const PlannedFile& file : estimate.files) {
     const bool own_blocks = file.hard_link_of.empty() && file.shares_blocks_with.empty();
     estimate.disk_bytes += own_blocks ? on_disk(file.size_bytes) : 0;
   }
   estimate.disk_available_bytes = free_disk_bytes(options_.out);
-  estimate.memory_bytes = peak_memory_bytes(planned);
+  const auto memory = process_memory();
+  estimate.memory_bytes = needs.memory_bytes;
+  if (memory)
+    estimate.memory_bytes = std::max(memory->peak_bytes, memory->resident_bytes + needs.memory_bytes);
   // What is resident already is not asked of the machine again.
-  if (const auto available = available_memory_bytes()) {
-    const auto memory = process_memory();
+  if (const auto available = available_memory_bytes())
     estimate.memory_available_bytes = *available + (memory ? memory->resident_bytes : 0);
-  }
   return estimate;
 }
 
 // At this point the configs, the tokenizer and the graphs were held; what follows holds the stream's buffers,
 // and then one graph in the hands of ONNX's checker.
-std::uint64_t ExportPlan::peak_memory_bytes(const Manifest& manifest) const {
-  const auto memory = process_memory();
-  std::uint64_t later = 0;
+WritingNeeds ExportPlan::needs_of(const Manifest& manifest) const {
+  WritingNeeds needs;
+  for (const PlannedArtifact& artifact : artifacts_) needs.twins.push_back(artifact.twin);
   for (const ManifestArtifact& a : manifest.artifacts) {
-    later = std::max({later, kCheckedCopies * a.file_bytes,
-                      stream_buffer_bytes(plan_stream(a.tensors, a.data_bytes), options_.threads)});
+    needs.memory_bytes =
+        std::max({needs.memory_bytes, kCheckedCopies * a.file_bytes,
+                  stream_buffer_bytes(plan_stream(a.tensors, a.data_bytes), options_.threads)});
   }
-  return memory ? std::max(memory->peak_bytes, memory->resident_bytes + later) : later;
+  return needs;
 }
 
 void require_room(const ExportEstimate& estimate, bool force_memory) {

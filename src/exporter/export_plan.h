@@ -1,6 +1,7 @@
 // Everything an export will write, known before a byte of it is written.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,6 +23,13 @@ struct PlannedArtifact {
   std::optional<std::size_t> twin;
 };
 
+// What the writing of artifacts takes that a manifest does not tell.
+struct WritingNeeds {
+  // By artifact: the one before it whose data file will be the same.
+  std::vector<std::optional<std::size_t>> twins;
+  std::uint64_t memory_bytes = 0;  // the most that is held at a time, beside what is held already
+};
+
 class ExportPlan {
  public:
   // Builds the graphs. `options` and what `source` refers to must outlive the plan. Throws UsageError for
@@ -35,11 +43,14 @@ class ExportPlan {
   [[nodiscard]] Manifest manifest() const;
   // Sizes of all files of manifest(), and what this machine has for them.
   [[nodiscard]] ExportEstimate estimate(const Manifest& planned) const;
+  // Of quantized artifacts in the place of the plan's own, with the sizes that `planned` has for them; of its
+  // manifest.json the largest.
+  [[nodiscard]] ExportEstimate estimate(const Manifest& planned, const WritingNeeds& needs) const;
 
  private:
   [[nodiscard]] OnnxModel build(Artifact artifact) const;
   [[nodiscard]] std::optional<std::size_t> twin_of(const OnnxModel& model) const;
-  [[nodiscard]] std::uint64_t peak_memory_bytes(const Manifest& manifest) const;
+  [[nodiscard]] WritingNeeds needs_of(const Manifest& manifest) const;
 
   const ExportOptions& options_;
   ExportSource source_;

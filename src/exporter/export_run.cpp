@@ -85,10 +85,11 @@ ExportResult ExportRun::run() {
   return result_of(manifest);
 }
 
-void ExportRun::run_quantized(const std::string& plan, const WriteArtifact& write) {
+void ExportRun::run_quantized(const Manifest& planned, const WritingNeeds& needs,
+                              const WriteArtifact& write) {
   StagingFolder staging(options_.out);
-  Manifest manifest = plan_.manifest();
-  manifest.plan = plan;
+  require_room(plan_.estimate(planned, needs), options_.force_memory);
+  Manifest manifest = planned;
   for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) write(i, staging.path(), manifest);
   copy_configs(staging.path(), manifest);
   publish(staging, manifest);

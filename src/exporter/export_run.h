@@ -30,9 +30,10 @@ class ExportRun {
   // Writes artifact `index` of the plan into a folder and enters in the manifest what only the writing tells.
   using WriteArtifact =
       std::function<void(std::size_t index, const std::filesystem::path& folder, Manifest& manifest)>;
-  // The same steps with other files: those of a quantized folder, of which `plan` (JSON) tells. Artifacts
-  // that the folder holds already are not kept beside them.
-  void run_quantized(const std::string& plan, const WriteArtifact& write);
+  // The same steps with other files: those of a quantized folder, which `planned` tells as far as they are
+  // known. Artifacts that the folder holds already are not kept beside them. Throws MachineError, as run()
+  // does, where there is no room for them.
+  void run_quantized(const Manifest& planned, const WritingNeeds& needs, const WriteArtifact& write);
 
  private:
   void refuse_existing() const;

@@ -16,6 +16,10 @@ namespace qvl {
 namespace {
 
 constexpr std::uint64_t kCopyBytes = std::uint64_t{4} << 20U;
+// Held of a weight in a panel: as it is stored, in the graph's dtype and in f32; then its level, twice.
+constexpr std::uint64_t kPanelBytesPerWeight = 12;
+// Of what is copied: itself, and what it is made of, as it is stored and turned.
+constexpr std::uint64_t kCopiesOfBlock = 5;
 
 // Of a copied piece: the smallest part that a source reads by itself.
 std::uint64_t row_bytes(const QuantizedPiece& piece) {
@@ -30,6 +34,22 @@ void smooth(const WeightLayout& layout, std::span<const float> factors, std::spa
 }
 
 }  // namespace
+
+std::uint64_t QuantizedData::buffer_bytes(const QuantizedGraph& graph, std::span<const QuantizedUnit> units,
+                                          int threads) {
+  std::uint64_t largest = 0;
+  for (const QuantizedPiece& piece : graph.pieces()) {
+    if (piece.kind == QuantizedPiece::Kind::copied)
+      largest = std::max(largest,
+                         kCopiesOfBlock * std::min(piece.size_bytes, std::max(kCopyBytes, row_bytes(piece))));
+  }
+  for (const QuantizedUnit& unit : units) {
+    const std::int64_t panel =
+        std::min(unit.layout.rows * unit.layout.depth, std::max(kPanelWeights, unit.layout.depth));
+    largest = std::max(largest, kPanelBytesPerWeight * static_cast<std::uint64_t>(panel));
+  }
+  return worker_count(threads) * largest;
+}
 
 QuantizedData::QuantizedData(const QuantizedGraph& graph, std::span<const QuantizedUnit> units,
                              const WeightSource& source, const std::filesystem::path& place,

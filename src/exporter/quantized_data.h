@@ -48,6 +48,10 @@ class QuantizedData {
   // longer.
   static constexpr std::int64_t kPanelWeights = std::int64_t{1} << 22U;
 
+  // What finish() holds at most, on so many threads (see worker_count).
+  [[nodiscard]] static std::uint64_t buffer_bytes(const QuantizedGraph& graph,
+                                                  std::span<const QuantizedUnit> units, int threads);
+
   // Takes the space on the disk. All must outlive it. Throws as OutputFile does.
   QuantizedData(const QuantizedGraph& graph, std::span<const QuantizedUnit> units, const WeightSource& source,
                 const std::filesystem::path& place, const QuantizedDataOptions& options);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -109,18 +110,21 @@ std::string text_of(const OrderedJson& json, const char* key) {
   return json.is_object() && json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
 }
 
-// The statistics whose JSON text is the longest.
+}  // namespace
+
 Manifest with_longest_statistics(Manifest manifest) {
+  constexpr double kLongest = 2.2250738585072014e-308;
   for (ManifestArtifact& a : manifest.artifacts) {
     for (TensorReport& t : a.tensors) {
-      const auto count = static_cast<std::uint64_t>(*element_count(t.shape));
-      t.stats = {count, count, count, 2.2250738585072014e-308};
+      // Those of a quantized weight count the elements that it had.
+      const auto count = t.quantization ? std::numeric_limits<std::uint64_t>::max()
+                                        : static_cast<std::uint64_t>(*element_count(t.shape));
+      t.stats = {count, count, count, kLongest};
+      if (t.quantization) t.quantization->relative_error = t.quantization->max_abs_error = kLongest;
     }
   }
   return manifest;
 }
-
-}  // namespace
 
 std::vector<ManifestFile> describe_files(const std::filesystem::path& folder,
                                          std::span<const std::string> names) {

@@ -61,6 +61,8 @@ struct Manifest {
 
 // All of manifest.json of a folder with these artifacts only.
 [[nodiscard]] std::string manifest_text(const Manifest& manifest);
+// The same with statistics of conversions and quantizations whose JSON text is the longest.
+[[nodiscard]] Manifest with_longest_statistics(Manifest manifest);
 // The entries of files in a folder. Throws InputError where one cannot be read.
 [[nodiscard]] std::vector<ManifestFile> describe_files(const std::filesystem::path& folder,
                                                        std::span<const std::string> names);

@@ -16,6 +16,7 @@
 #include "core/json_text.h"
 #include "core/sha256.h"
 #include "exporter/export_plan.h"
+#include "exporter/export_run.h"
 #include "support/test_data.h"
 
 namespace qvl {
@@ -225,6 +226,38 @@ TEST(Export, MemoryThatSeemsTooSmallIsRefusedUnlessForced) {
   estimate.memory_available_bytes.reset();
   estimate.disk_available_bytes.reset();
   EXPECT_NO_THROW(require_room(estimate, false));
+}
+
+// Files of a quantized folder are asked room for as those of a plain one are.
+TEST(Export, QuantizedFilesThatDoNotFitAreRefusedUnlessForced) {
+  const test::TemporaryFolder folder;
+  ExportOptions options = options_for(folder.path() / "out");
+  options.only = {Artifact::vision};
+  options.image_width_pixels = options.image_height_pixels = 56;
+  const auto run = [&](std::uint64_t memory_bytes) {
+    ExportRun export_run(options);
+    Manifest planned = export_run.plan().manifest();
+    planned.plan = "{}";
+    export_run.run_quantized(planned, {{std::nullopt}, memory_bytes},
+                             [](std::size_t index, const fs::path& place, Manifest& manifest) {
+                               test::write_file(place / manifest.artifacts[index].file, "graph");
+                               test::write_file(place / manifest.artifacts[index].data_file, "data");
+                             });
+  };
+  constexpr std::uint64_t kTooMuch = std::uint64_t{1} << 60U;
+  try {
+    run(kTooMuch);
+    ADD_FAILURE() << "it was accepted";
+  } catch (const MachineError& error) {
+    EXPECT_NE(std::string(error.what()).find("--force-memory"), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(fs::exists(options.out));
+  run(1);
+  EXPECT_EQ(artifacts_in(options.out), std::vector<std::string>{"vision"});
+  fs::remove_all(options.out);
+  options.force_memory = true;
+  run(kTooMuch);
+  EXPECT_EQ(artifacts_in(options.out), std::vector<std::string>{"vision"});
 }
 
 TEST(Export, ManifestTellsChecksumsAndWhatTheConversionCost) {

@@ -1,12 +1,15 @@
 // Quantized model folders: what is in them, and that the engine answers from them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/json_text.h"
 #include "core/sha256.h"
 #include "folder/artifact_names.h"
 #include "folder/manifest.h"
 #include "folder/model_folder.h"
 #include "quant/quant_plan.h"
+#include "quantizer/quantized_export.h"
 #include "qvl/engine.h"
 #include "qvl/quantize.h"
 #include "support/test_data.h"
@@ -237,6 +240,39 @@ TEST_F(QuantizedFolder, ComesFromACheckpointInOneStep) {
   ASSERT_EQ(found.size(), expected.size());
   for (const auto& [name, bytes] : expected) EXPECT_TRUE(found.at(name) == bytes) << name;
   EXPECT_THROW((void)export_quantized(one, plan), InputError);  // nothing is replaced unasked
+}
+
+// What is asked room for before the first byte is written.
+TEST_F(QuantizedFolder, OfACheckpointHasTheEstimatedSizes) {
+  const std::string plan =
+      write_plan("sizes.json", R"({"format": 1, "units": [{"name": "*mlp*", "format": "int4:16"}]})");
+  ExportOptions options;
+  options.checkpoint = test::data("checkpoints/tiny-tied");
+  options.out = folder_->path() / "sizes";
+  options.image_width_pixels = options.image_height_pixels = 56;
+  options.hard_link = true;
+  QuantizedExport quantized(options, plan);
+  const ExportEstimate estimate = quantized.estimate();
+  EXPECT_FALSE(fs::exists(options.out));
+  (void)quantized.run();
+  const auto files = files_of(options.out);
+  ASSERT_EQ(estimate.files.size(), files.size());
+  std::uint64_t blocks = 0;
+  for (const PlannedFile& file : estimate.files) {
+    const std::uint64_t size = files.at(file.name).size();
+    if (file.name == kManifestName) {
+      EXPECT_GE(file.size_bytes, size);
+      EXPECT_LT(file.size_bytes, size + size / 4);
+    } else {
+      EXPECT_EQ(file.size_bytes, size) << file.name;
+    }
+    if (file.hard_link_of.empty()) blocks += (file.size_bytes + 4095) / 4096 * 4096;
+  }
+  EXPECT_EQ(estimate.disk_bytes, blocks);
+  EXPECT_EQ(std::ranges::count(estimate.files, "", &PlannedFile::hard_link_of),
+            static_cast<std::ptrdiff_t>(files.size()) - 1);  // the second text artifact's data
+  EXPECT_GT(estimate.memory_bytes, 0U);
+  EXPECT_TRUE(estimate.fits());
 }
 
 TEST_F(QuantizedFolder, RefusesWhatDoesNotFit) {
