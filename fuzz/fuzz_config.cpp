@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "checkpoint/generation_config.h"
-#include "checkpoint/model_config.h"
 #include "checkpoint/preprocessor_config.h"
+#include "models/qwen25vl/model_config.h"
 #include "qvl/error.h"
 
 namespace {
@@ -28,9 +28,9 @@ void run(Call&& call) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   run([&] {
-    const qvl::ModelConfig config = qvl::parse_model_config(text, "config.json");
-    const qvl::TextConfig& t = config.text;
-    const qvl::VisionConfig& v = config.vision;
+    const qvl::qwen25vl::ModelConfig config = qvl::qwen25vl::parse_model_config(text, "config.json");
+    const qvl::qwen25vl::TextConfig& t = config.text;
+    const qvl::qwen25vl::VisionConfig& v = config.vision;
     require(t.head_size() > 0 && t.head_size() * t.num_attention_heads == t.hidden_size &&
             t.head_size() % 2 == 0);
     require(t.num_attention_heads % t.num_key_value_heads == 0 && t.mrope_section.size() == 3);

@@ -10,7 +10,7 @@
 
 #include "qvl/error.h"
 #include "text/byte_level.h"
-#include "text/chat_template.h"
+#include "text/chat.h"
 #include "text/detokenizer.h"
 #include "text/regex_split.h"
 #include "text/tokenizer.h"

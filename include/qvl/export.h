@@ -13,9 +13,6 @@
 
 namespace qvl {
 
-// The reference artifacts. Their inputs and outputs are listed in README.md.
-enum class Artifact { vision, text, text_with_image };
-
 enum class MaskType { int64, boolean };
 
 struct ExportOptions {
@@ -27,8 +24,11 @@ struct ExportOptions {
   std::string preset;
   // The model folder; made when missing. Empty, for estimate_export only: none yet.
   std::filesystem::path out;
-  // Which artifacts; empty means all three. Others of the same checkpoint that `out` holds already are kept.
-  std::vector<Artifact> only;
+  // Which artifacts belong together: "reference", whose three are called "vision", "text" and "text_with_image".
+  // Their inputs and outputs are listed in README.md.
+  std::string set = "reference";
+  // Which of them, by name; empty means all. Others of the same checkpoint that `out` holds already are kept.
+  std::vector<std::string> only;
   // The fixed picture size in pixels; both must be multiples of 28 (patch size x merge size).
   std::int64_t image_width_pixels = 672;
   std::int64_t image_height_pixels = 672;
@@ -55,7 +55,7 @@ struct ExportOptions {
 };
 
 struct ExportedArtifact {
-  Artifact artifact = Artifact::vision;
+  std::string artifact;          // its name in the set
   std::string file;              // in `out`
   std::string data_file;         // in `out`
   std::uint64_t size_bytes = 0;  // of the data file

@@ -143,8 +143,6 @@ class ExportBench {
 
   [[nodiscard]] std::vector<std::string> export_command(const fs::path& out) const {
     const ExportOptions& o = options_.export_options;
-    std::vector<std::string> names;
-    for (const Artifact artifact : o.only) names.push_back(name(artifact));
     std::vector<std::string> command{options_.program.string(),
                                      "export",
                                      fs::absolute(o.checkpoint).string(),
@@ -159,7 +157,7 @@ class ExportBench {
                                      o.text_in_f32 ? "f32" : "f16",
                                      "--threads",
                                      std::to_string(o.threads)};
-    if (!names.empty()) command.insert(command.end(), {"--only", fmt::format("{}", fmt::join(names, ","))});
+    if (!o.only.empty()) command.insert(command.end(), {"--only", fmt::format("{}", fmt::join(o.only, ","))});
     if (!o.stem.empty()) command.insert(command.end(), {"--stem", o.stem});
     if (o.tied_head) command.emplace_back("--tied-head");
     if (o.hard_link) command.emplace_back("--hard-link");

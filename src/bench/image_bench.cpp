@@ -9,9 +9,8 @@
 #include "core/mapped_file.h"
 #include "image/decode.h"
 #include "image/resize.h"
-#include "image/smart_resize.h"
-#include "models/qwen25vl/patches.h"
-#include "models/qwen25vl/picture_input.h"
+#include "models/family.h"
+#include "models/picture_pixels.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -76,7 +75,7 @@ class ImageBench {
       result_.picture = options.picture.filename().string();
     }
     decode();
-    require_usable_shape(image_.size(), options.picture.string());
+    family_.require_usable_shape(image_.size(), options.picture.string());
     result_.source = image_.size();
     result_.file_bytes = file_.size();
   }
@@ -116,11 +115,7 @@ class ImageBench {
   void decode() { image_ = decode_image(file_, options_.picture.empty() ? "" : options_.picture.string()); }
   void resize() { resized_ = resize_bicubic(image_, options_.size); }
   void normalise() { pixels_ = normalised_pixels(resized_, config_); }
-  void cut() {
-    patches_ = extract_patches(
-        pixels_.as<float>(), options_.size.height, options_.size.width,
-        {config_.patch_size, config_.merge_size, config_.temporal_patch_size, RgbImage::kChannels});
-  }
+  void cut() { patches_ = family_.patches(pixels_, config_); }
 
   void measure(const std::string& name, double pixels, double moved_bytes,
                const std::function<void()>& step) {
@@ -128,6 +123,7 @@ class ImageBench {
   }
 
   const ImageBenchOptions& options_;
+  const Family& family_ = *families().front();
   const PreprocessorConfig config_{};  // of the published checkpoints
   std::vector<std::byte> made_;
   MappedFile mapped_;

@@ -3,29 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "bench/machine_info.h"
 #include "core/tensor.h"
-#include "engine/vision_encoder.h"
 #include "folder/artifact_names.h"
 #include "folder/model_folder.h"
+#include "models/decoder_inputs.h"
+#include "models/picture_pixels.h"
 #include "qvl/error.h"
 #include "runtime/library.h"
 #include "runtime/session.h"
 
 namespace qvl {
 namespace {
-
-// An input that stays valid while the run does.
-struct Inputs {
-  std::vector<std::pair<std::string, Tensor>> tensors;
-  [[nodiscard]] std::vector<NamedTensor> named() const {
-    std::vector<NamedTensor> named;
-    for (const auto& [name, tensor] : tensors) named.push_back({name, tensor.view()});
-    return named;
-  }
-};
 
 class ModelBench {
  public:
@@ -61,8 +51,8 @@ class ModelBench {
   }
 
   // `output` is what the model gives; nothing else is computed.
-  void measure(const std::string& stage, const Inputs& inputs, const std::string& output, ModelRow row) {
-    const std::vector<NamedTensor> named = inputs.named();
+  void measure(const std::string& stage, const std::vector<NamedTensor>& named, const std::string& output,
+               ModelRow row) {
     MemoryWatch watch;
     row.seconds =
         time_runs(options_.runs, stage, [&] { (void)session_->run(named, {output}, options_.runs.cancel); });
@@ -114,39 +104,28 @@ RgbImage made_picture(PixelSize size) {
 }
 
 // Ordinary tokens from all over the vocabulary.
-Tensor made_ids(const ModelConfig& config, std::int64_t tokens) {
+TokenIds made_ids(const ModelFacts& facts, std::int64_t tokens) {
   constexpr std::int64_t kStep = 7919;
-  const std::array special{config.image_token_id, config.video_token_id, config.vision_start_token_id,
-                           config.vision_end_token_id};
-  Tensor ids(DType::i64, {1, tokens});
+  const auto& special = facts.special_token_ids;
+  TokenIds ids(static_cast<std::size_t>(tokens));
   std::int64_t i = 0;
-  for (std::int64_t& id : ids.as<std::int64_t>()) {
-    id = i++ * kStep % config.text.vocab_size;
+  for (std::int64_t& id : ids) {
+    id = i++ * kStep % facts.vocab_size;
     for (std::size_t tries = 0; tries < special.size() && std::ranges::find(special, id) != special.end();
          ++tries) {
-      id = (id + 1) % config.text.vocab_size;
+      id = (id + 1) % facts.vocab_size;
     }
   }
   return ids;
 }
 
-Inputs text_inputs(const ModelBench& bench, std::int64_t tokens) {
-  const ModelConfig& config = bench.folder().config();
-  Inputs inputs;
-  inputs.tensors.emplace_back("input_ids", made_ids(config, tokens));
-  const std::vector<TensorInfo>& ports = bench.session().inputs();
-  Tensor mask(bench.port(ports, "attention_mask", 2).dtype, {1, tokens});
-  if (mask.dtype() == DType::i64) {
-    std::ranges::fill(mask.as<std::int64_t>(), 1);
-  } else {
-    std::ranges::fill(mask.bytes(), std::byte{1});
-  }
-  inputs.tensors.emplace_back("attention_mask", std::move(mask));
-  if (std::ranges::find(ports, "image_embeds", &TensorInfo::name) != ports.end()) {
-    const DType dtype = bench.port(ports, "image_embeds", 3).dtype;
-    inputs.tensors.emplace_back("image_embeds", Tensor(dtype, {1, tokens, config.text.hidden_size}));
-  }
-  return inputs;
+DecoderInputs text_inputs(const ModelBench& bench, std::int64_t tokens) {
+  const ModelFacts& facts = bench.folder().model().facts();
+  const std::vector<TensorInfo>& inputs = bench.session().inputs();
+  DecoderPorts ports{bench.port(inputs, "attention_mask", 2).dtype, std::nullopt};
+  if (std::ranges::find(inputs, "image_embeds", &TensorInfo::name) != inputs.end())
+    ports.embeds = bench.port(inputs, "image_embeds", 3).dtype;
+  return DecoderInputs::of(TokenBatch::of_row(made_ids(facts, tokens)), {}, ports, facts);
 }
 
 // The picture that the artifact takes.
@@ -181,23 +160,19 @@ ModelBenchResult bench_vision(const ModelBenchOptions& options) {
   bench.load("vision");
   const TensorInfo& pixels = bench.port(bench.session().inputs(), "pixel_values", 4);
   const PixelSize size = picture_size(pixels, bench.session().path().string());
-  const std::int64_t patch = folder.config().vision.patch_size;
-  const PatchGrid grid{size.height / patch, size.width / patch};
-  const std::int64_t merge = folder.config().vision.spatial_merge_size;
+  const Model& model = folder.model();
   ModelRow row;
-  row.work = vision_work(folder.config(), TensorTable(folder.config()), grid);
-  row.tokens = grid.patches() / (merge * merge);
-  Inputs inputs;
-  inputs.tensors.emplace_back("pixel_values",
-                              fixed_size_pixels(made_picture(size), size, folder.preprocessor()));
-  bench.measure("vision", inputs, "vision_features", std::move(row));
+  row.work = model.vision_work(size);
+  row.tokens = model.facts().picture_tokens(size);
+  const Tensor input = fixed_size_pixels(made_picture(size), size, folder.preprocessor());
+  bench.measure("vision", {{"pixel_values", input.view()}}, "vision_features", std::move(row));
   return bench.finish();
 }
 
 ModelBenchResult bench_text(const ModelBenchOptions& options) {
   ModelBench bench(options);
-  const ModelConfig& config = bench.folder().config();
-  check_tokens(options.tokens, config.text.max_position_embeddings);
+  const Model& model = bench.folder().model();
+  check_tokens(options.tokens, model.facts().max_position_embeddings);
   std::string artifact = options.artifact;
   if (artifact.empty()) artifact = bench.folder().has("text") ? "text" : "text_with_image";
   if (artifact != "text" && artifact != "text_with_image") {
@@ -205,12 +180,12 @@ ModelBenchResult bench_text(const ModelBenchOptions& options) {
   }
   bench.load(artifact);
   const DType dtype = bench.port(bench.session().outputs(), "logits", 3).dtype;
-  const TensorTable table(config);
   for (const std::int64_t tokens : options.tokens) {
     ModelRow row;
     row.tokens = tokens;
-    row.work = text_work(config, table, tokens, dtype);
-    bench.measure(fmt::format("{} tokens", tokens), text_inputs(bench, tokens), "logits", std::move(row));
+    row.work = model.text_work(tokens, dtype);
+    const DecoderInputs inputs = text_inputs(bench, tokens);
+    bench.measure(fmt::format("{} tokens", tokens), inputs.named(), "logits", std::move(row));
   }
   return bench.finish();
 }

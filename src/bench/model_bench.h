@@ -9,8 +9,8 @@
 
 #include "bench/machine_limits.h"
 #include "bench/memory_use.h"
-#include "bench/model_work.h"
 #include "bench/timed_runs.h"
+#include "models/model_work.h"
 #include "runtime/session_options.h"
 
 namespace qvl {

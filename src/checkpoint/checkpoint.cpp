@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kHead = "lm_head.weight";
-constexpr const char* kEmbedding = "model.embed_tokens.weight";
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 // Each shard stays open as a mapping; published models have some tens of them.
@@ -72,13 +70,8 @@ std::string canonical_tensor_name(std::string_view name) {
 }
 
 Checkpoint Checkpoint::open(const fs::path& folder) {
-  if (!present(folder / "config.json")) {
-    throw InputError(fmt::format(
-        "no config.json in {}; a checkpoint folder as on the Hugging Face hub is expected", folder.string()));
-  }
   Checkpoint checkpoint;
   checkpoint.folder_ = folder;
-  checkpoint.config_ = read_model_config(folder / "config.json");
   if (present(folder / kSingleFile)) {
     checkpoint.open_single(folder / kSingleFile);
   } else if (present(folder / kIndexFile)) {
@@ -87,43 +80,16 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
     throw InputError(fmt::format("neither {} nor {} in {}; weights in the safetensors format are expected",
                                  kSingleFile, kIndexFile, folder.string()));
   }
-  checkpoint.settle_tied_head();
   return checkpoint;
 }
 
-void Checkpoint::settle_tied_head() {
-  if (!config_.text.tie_word_embeddings) return;
-  const auto head = tensors_.find(kHead);
-  if (head == tensors_.end()) return;
-  if (!tensors_.contains(kEmbedding)) {
-    tensors_.emplace(kEmbedding, head->second);
-    tensors_.erase(kHead);
-    return;
+void Checkpoint::rename(std::string_view name, std::string_view other) {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end() || !tensors_.emplace(std::string(other), found->second).second) {
+    throw UsageError(
+        fmt::format("{} cannot be called {}", quote_for_message(name), quote_for_message(other)));
   }
-  if (same_values(kHead, kEmbedding)) return;
-  config_.text.tie_word_embeddings = false;
-  notices_.push_back(
-      fmt::format("{} says tie_word_embeddings, but the stored {} is another one than {}: it is used, and "
-                  "nothing is tied (tie_word_embeddings: false in the config says the same)",
-                  (folder_ / "config.json").string(), kHead, kEmbedding));
-}
-
-// Compares in small pieces: mapped pages of whole tables would count as resident.
-bool Checkpoint::same_values(std::string_view name, std::string_view other) const {
-  const TensorEntry& a = *find(name);
-  const TensorEntry& b = *find(other);
-  if (a.dtype != b.dtype || a.shape != b.shape) return false;
-  constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20U;
-  std::vector<std::byte> left;
-  std::vector<std::byte> right;
-  for (std::uint64_t done = 0; done < a.size_bytes(); done += left.size()) {
-    left.resize(static_cast<std::size_t>(std::min(kPieceBytes, a.size_bytes() - done)));
-    right.resize(left.size());
-    read(name, done, left);
-    read(other, done, right);
-    if (left != right) return false;
-  }
-  return true;
+  tensors_.erase(tensors_.find(name));
 }
 
 void Checkpoint::open_single(const fs::path& file) {

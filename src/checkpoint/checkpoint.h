@@ -1,4 +1,4 @@
-// A checkpoint folder as on the Hugging Face hub: its config and its tensors, mapped.
+// The tensors of a checkpoint folder as on the Hugging Face hub, mapped.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "checkpoint/model_config.h"
 #include "checkpoint/safetensors.h"
 
 namespace qvl {
@@ -28,18 +27,13 @@ class Checkpoint {
     std::string shard;  // file name
   };
 
-  // Reads config.json and the headers of model.safetensors, or of all shards that
-  // model.safetensors.index.json names; no tensor's bytes are touched. Throws InputError when something is
-  // missing or broken: no config.json, no safetensors, a shard that is not there or not a plain file name, a
-  // tensor that is not in the shard that the index names, two tensors with one canonical name.
-  //
-  // Where config.json ties lm_head to the embedding, config() tells what the tensors say, as transformers 5
-  // does: two stored tensors of different values are not tied (a fine-tune whose head was trained by itself),
-  // which notices() says, too; a stored lm_head.weight alone is the embedding. For that, both are read.
+  // Reads the headers of model.safetensors, or of all shards that model.safetensors.index.json names; no
+  // tensor's bytes are touched. Throws InputError when something is missing or broken: no safetensors, a shard
+  // that is not there or not a plain file name, a tensor that is not in the shard that the index names, two
+  // tensors with one canonical name.
   [[nodiscard]] static Checkpoint open(const std::filesystem::path& folder);
 
   [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_; }
-  [[nodiscard]] const ModelConfig& config() const noexcept { return config_; }
 
   // Canonical names, sorted.
   [[nodiscard]] std::vector<std::string> names() const;
@@ -53,10 +47,11 @@ class Checkpoint {
   // it.
   void read(std::string_view name, std::uint64_t offset_bytes, std::span<std::byte> destination) const;
 
+  // Gives the tensor `name` the canonical name `other`, which no tensor may have.
+  void rename(std::string_view name, std::string_view other);
+
   // Left over: nothing refers to them.
   [[nodiscard]] const std::vector<UnindexedTensor>& unindexed() const noexcept { return unindexed_; }
-  // What somebody should know who thinks that the files say something else; a sentence each.
-  [[nodiscard]] const std::vector<std::string>& notices() const noexcept { return notices_; }
   // The bytes of all tensors in names().
   [[nodiscard]] std::uint64_t size_bytes() const noexcept;
 
@@ -69,19 +64,15 @@ class Checkpoint {
   Checkpoint() = default;
   void open_single(const std::filesystem::path& file);
   void open_shards(const std::filesystem::path& index);
-  void settle_tied_head();
-  [[nodiscard]] bool same_values(std::string_view name, std::string_view other) const;
   // Enters a tensor under its canonical name.
   void place(const std::string& name, const Location& location, ConfigProblems& problems);
   [[nodiscard]] const Location& location(std::string_view name) const;
   [[nodiscard]] const TensorEntry& at(const Location& location) const;
 
   std::filesystem::path folder_;
-  ModelConfig config_;
   std::vector<SafetensorsFile> shards_;
   std::map<std::string, Location, std::less<>> tensors_;  // by canonical name
   std::vector<UnindexedTensor> unindexed_;
-  std::vector<std::string> notices_;
 };
 
 }  // namespace qvl

@@ -193,7 +193,7 @@ void report_export(const ExportBenchOptions& options, const ExportBenchResult& r
   const double disk = result.limits.best().disk_write_bytes();
   const ExportOptions& exported = options.export_options;
   std::vector<std::string> artifacts;
-  for (const Artifact artifact : exported.only) artifacts.push_back(name(artifact));
+  for (const std::string& artifact : exported.only) artifacts.push_back(artifact);
   report.line(fmt::format("{}: {}, picture {} x {}, text in {}", exported.checkpoint.string(),
                           artifacts.empty() ? "all artifacts" : fmt::format("{}", fmt::join(artifacts, ", ")),
                           exported.image_width_pixels, exported.image_height_pixels,

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "models/artifact_set.h"
+
 namespace qvl::cli {
 namespace {
 
@@ -18,20 +20,12 @@ std::int64_t pixels(std::string_view text, std::string_view whole) {
   return value;
 }
 
-std::vector<Artifact> parse_artifacts(const std::vector<std::string>& names) {
-  std::vector<Artifact> artifacts;
+// Told before anything is read.
+void require_artifacts(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
-    if (name == "vision") {
-      artifacts.push_back(Artifact::vision);
-    } else if (name == "text") {
-      artifacts.push_back(Artifact::text);
-    } else if (name == "text_with_image") {
-      artifacts.push_back(Artifact::text_with_image);
-    } else {
-      throw UsageError(fmt::format("--only {}; vision, text and text_with_image can be had", name));
-    }
+    if (find_artifact(kReferenceSet, name) != nullptr) continue;
+    throw UsageError(fmt::format("--only {}; vision, text and text_with_image can be had", name));
   }
-  return artifacts;
 }
 
 }  // namespace
@@ -77,7 +71,8 @@ void ArtifactArguments::apply_to(ExportOptions& options) const {
   const PixelSize size = parse_image_size(image_size);
   options.image_width_pixels = size.width;
   options.image_height_pixels = size.height;
-  options.only = parse_artifacts(only);
+  require_artifacts(only);
+  options.only = only;
   options.mask_type = mask_type == "bool" ? MaskType::boolean : MaskType::int64;
   options.text_in_f32 = text_dtype == "f32";
   options.tied_head = tied_head;

@@ -5,7 +5,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/model_config.h"
 #include "checkpoint/preprocessor_config.h"
 #include "checkpoint/safetensors_writer.h"
 #include "checkpoint/tensor_output.h"
@@ -14,9 +13,8 @@
 #include "cli/interrupt.h"
 #include "image/decode.h"
 #include "image/resize.h"
-#include "image/smart_resize.h"
-#include "models/qwen25vl/patches.h"
-#include "models/qwen25vl/picture_input.h"
+#include "models/family.h"
+#include "models/picture_pixels.h"
 #include "qvl/error.h"
 
 namespace qvl::cli {
@@ -44,35 +42,27 @@ void check_usage(const PreprocessCommand& arguments, const PreprocessorConfig& c
   }
 }
 
-PixelSize target_size(const PreprocessCommand& arguments, const PreprocessorConfig& config,
-                      PixelSize oriented) {
-  if (arguments.fixed != 0) return {arguments.fixed, arguments.fixed};
-  return smart_resize(oriented, config.patch_size * config.merge_size, config.min_pixels, config.max_pixels);
-}
-
 void run_preprocess(const PreprocessCommand& arguments) {
   if (arguments.fixed != 0 && (arguments.min_pixels != 0 || arguments.max_pixels != 0)) {
     throw UsageError("--fixed does not go with --min-pixels and --max-pixels");
   }
   const CancelToken& cancel = cancel_on_signal();
   PreprocessorConfig config = read_preprocessor_config(arguments.source);
-  require_same_patches(config, read_model_config(arguments.source / "config.json").vision,
-                       arguments.source.string());
+  const std::shared_ptr<const Model> model = read_model(arguments.source / "config.json");
+  model->require_same_pictures(config, arguments.source.string());
+  const Family& family = model->family();
   if (arguments.min_pixels != 0) config.min_pixels = arguments.min_pixels;
   if (arguments.max_pixels != 0) config.max_pixels = arguments.max_pixels;
   check_usage(arguments, config);
   require_result_place(arguments.out, "--out", std::array{arguments.picture});
   const RgbImage picture = read_image(arguments.picture, {.alpha = arguments.input.options().alpha});
-  require_usable_shape(picture.size(), arguments.picture.string());
-  const PixelSize size = target_size(arguments, config, picture.size());
+  family.require_usable_shape(picture.size(), arguments.picture.string());
+  const PixelSize size = arguments.fixed != 0 ? PixelSize{arguments.fixed, arguments.fixed}
+                                              : family.resized(picture.size(), config);
   const RgbImage resized = resize_bicubic(picture, size);
   Tensor pixels = normalised_pixels(resized, config);
-  if (arguments.fixed == 0) {
-    pixels = extract_patches(
-        pixels.as<float>(), size.height, size.width,
-        {config.patch_size, config.merge_size, config.temporal_patch_size, RgbImage::kChannels});
-  }
-  const std::vector<std::int64_t> grid{1, size.height / config.patch_size, size.width / config.patch_size};
+  if (arguments.fixed == 0) pixels = family.patches(pixels, config);
+  const std::vector<std::int64_t> grid = family.grid_of(size, config);
   const std::vector<NamedTensor> tensors{
       {"rgb", {DType::u8, {size.height, size.width, RgbImage::kChannels}, std::as_bytes(resized.pixels())}},
       {"pixel_values", pixels.view()},

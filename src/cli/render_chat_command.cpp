@@ -7,8 +7,9 @@
 #include "cli/source.h"
 #include "core/json_text.h"
 #include "core/text_file.h"
-#include "text/chat_template.h"
-#include "text/known_template.h"
+#include "models/family.h"
+#include "models/known_template.h"
+#include "text/chat.h"
 #include "text/tokenizer.h"
 
 namespace qvl::cli {
@@ -28,11 +29,14 @@ void run_render_chat(const RenderChatCommand& arguments) {
   InputOptions input = arguments.input.options();
   const bool folder = std::filesystem::is_directory(arguments.source);
   if (!folder) input.on_warning = {};  // of a tokenizer.json by itself no template is expected
-  require_known_template(
-      folder ? arguments.source : std::filesystem::absolute(arguments.source).parent_path(), input);
+  const std::filesystem::path place =
+      folder ? arguments.source : std::filesystem::absolute(arguments.source).parent_path();
+  const Family& family = family_in(place);
+  require_known_template(place, family, input);
   const std::string json = arguments.messages == "-" ? read_stdin() : read_text_file(arguments.messages);
-  const std::string text = render_chat(parse_messages(json, arguments.messages.string(), print_warning),
-                                       {!arguments.no_generation_prompt, arguments.add_vision_id});
+  const std::string text =
+      family.render_chat(parse_messages(json, arguments.messages.string(), print_warning),
+                         {!arguments.no_generation_prompt, arguments.add_vision_id});
   if (arguments.json) {
     std::cout << nlohmann::ordered_json{{"text", text}, {"ids", tokenizer.encode(text)}}.dump() << "\n";
   } else {

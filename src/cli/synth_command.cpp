@@ -5,7 +5,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
-#include "models/qwen25vl/preset.h"
+#include "models/family.h"
 #include "synth/synthesize.h"
 
 namespace qvl::cli {
@@ -33,7 +33,7 @@ void add_synth(CLI::App& app) {
   auto arguments = std::make_shared<SynthCommand>();
   SynthOptions& options = arguments->options;
   std::vector<std::string> names;
-  for (const Preset& preset : presets()) names.emplace_back(preset.name);
+  for (const FamilyPreset& known : presets()) names.emplace_back(known.preset.name);
   CLI::App* command =
       app.add_subcommand("synth", "Write a checkpoint of a published shape with random weights");
   command->add_option("--preset", options.preset, "The shape")->required()->check(CLI::IsMember(names));

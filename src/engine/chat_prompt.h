@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "folder/model_folder.h"
-#include "text/chat_template.h"
+#include "text/chat.h"
 #include "text/tokenizer.h"
 
 namespace qvl {

@@ -12,11 +12,10 @@
 #include "engine/vision_encoder.h"
 #include "folder/model_folder.h"
 #include "image/decode.h"
-#include "image/smart_resize.h"
-#include "models/qwen25vl/prompt_layout.h"
-#include "text/chat_template.h"
+#include "models/family.h"
+#include "models/known_template.h"
+#include "models/picture_pixels.h"
 #include "text/detokenizer.h"
-#include "text/known_template.h"
 #include "text/tokenizer.h"
 
 namespace qvl {
@@ -45,8 +44,8 @@ struct Engine::State {
     const auto chosen = provider_from_name(options.provider);
     if (!chosen) throw UsageError(fmt::format("provider \"{}\"; cpu or cuda can be had", options.provider));
     provider = *chosen;
-    require_chat_tokens(tokenizer, folder.config(), folder.tokenizer().string());
-    require_known_template(folder.path(), options.input);
+    folder.model().require_chat_tokens(tokenizer, folder.tokenizer().string());
+    require_known_template(folder.path(), folder.model().family(), options.input);
     load_ms = ms_since(start);
   }
 
@@ -54,7 +53,7 @@ struct Engine::State {
              const CancelToken* cancel);
   std::vector<Tensor> encode_pictures(const Question& question, const CancelToken* cancel, StageTimes& ms);
   std::vector<std::int64_t> prompt_ids(const Question& question) const;
-  SessionOptions session_options(const std::string& artifact) const;
+  SessionOptions session_options(std::string_view artifact) const;
   void load_decoder(bool with_pictures);
   void generate(std::int64_t limit, const std::function<void(std::string_view)>& on_text,
                 const CancelToken* cancel, Answer& answer);
@@ -80,13 +79,13 @@ std::vector<Tensor> Engine::State::encode_pictures(const Question& question, con
   auto start = Clock::now();
   for (const auto& picture : question.pictures) {
     const RgbImage image = read_image(picture, {.alpha = options.input.alpha});
-    require_usable_shape(image.size(), picture.string());
+    folder.model().family().require_usable_shape(image.size(), picture.string());
     pixels.push_back(fixed_size_pixels(image, size, folder.preprocessor()));
   }
   ms.preprocess = ms_since(start);
   if (!vision) {
     start = Clock::now();
-    vision.emplace(folder.artifact("vision"), session_options("vision"));
+    vision.emplace(folder.artifact(kVisionArtifact), session_options(kVisionArtifact));
     load_ms += ms_since(start);
   }
   start = Clock::now();
@@ -96,7 +95,7 @@ std::vector<Tensor> Engine::State::encode_pictures(const Question& question, con
   return features;
 }
 
-SessionOptions Engine::State::session_options(const std::string& artifact) const {
+SessionOptions Engine::State::session_options(std::string_view artifact) const {
   const Weights weights =
       options.low_memory ? Weights::mapped : weights_that_fit(folder.f32_weights_bytes(artifact));
   return engine_session_options(provider, options.threads, weights);
@@ -104,12 +103,12 @@ SessionOptions Engine::State::session_options(const std::string& artifact) const
 
 void Engine::State::load_decoder(bool with_pictures) {
   // Either artifact answers a question without a picture; the one for it is smaller in what it computes.
-  const bool use_pictures = with_pictures || !folder.has("text");
+  const bool use_pictures = with_pictures || !folder.has(kTextArtifact);
   if (decoder && (decoder_takes_pictures || !use_pictures)) return;
   const auto start = Clock::now();
   decoder.reset();
-  const std::string artifact = use_pictures ? "text_with_image" : "text";
-  decoder.emplace(folder.artifact(artifact), session_options(artifact));
+  const std::string_view artifact = use_pictures ? kTextWithImageArtifact : kTextArtifact;
+  decoder.emplace(folder.artifact(artifact), folder.model().facts(), session_options(artifact));
   decoder_takes_pictures = use_pictures;
   load_ms += ms_since(start);
 }
@@ -136,11 +135,11 @@ Answer Engine::State::ask(const Question& question, const std::function<void(std
   // What can be refused is refused before minutes go into the vision encoder.
   const std::vector<std::int64_t> ids = prompt_ids(question);
   answer.prompt_tokens = static_cast<std::int64_t>(ids.size());
-  answer.image_tokens = std::ranges::count(ids, folder.config().image_token_id);
+  answer.image_tokens = std::ranges::count(ids, folder.model().facts().image_token_id);
   const std::int64_t limit = answer_limit(folder, ids, question.max_new_tokens);
   const std::vector<Tensor> features = encode_pictures(question, cancel, answer.ms);
   load_decoder(!question.pictures.empty());
-  decoder->begin(ids, features, folder.config().image_token_id, folder.config().text.hidden_size);
+  decoder->begin(ids, features);
   generate(limit, on_text, cancel, answer);
   if (!options.keep_loaded) decoder.reset();
   answer.ms.total = ms_since(start);

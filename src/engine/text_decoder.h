@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "models/decoder_inputs.h"
 #include "runtime/session.h"
 
 namespace qvl {
@@ -16,12 +17,11 @@ class TextDecoder {
  public:
   // Loads the artifact, with or without image embeddings. Throws as Session does, and InputError when the
   // model is not a text artifact.
-  TextDecoder(const std::filesystem::path& artifact, const SessionOptions& options);
+  TextDecoder(const std::filesystem::path& artifact, const ModelFacts& facts, const SessionOptions& options);
 
-  // Begins a sequence: the prompt's tokens, and for each image token in order its embedding, f32 rows of
-  // hidden_size. Throws InputError unless the features are such rows, as many as there are image tokens.
-  void begin(std::span<const std::int64_t> ids, std::span<const Tensor> picture_features,
-             std::int64_t image_token_id, std::int64_t hidden_size);
+  // Begins a sequence: the prompt's tokens, and for each image token in order its embedding. Throws as
+  // DecoderInputs::of.
+  void begin(std::span<const std::int64_t> ids, std::span<const Tensor> picture_features);
   void append(std::int64_t id);
 
   // Logits of the token that follows the sequence: f32 [vocab]. Throws InputError when the model gives
@@ -32,15 +32,10 @@ class TextDecoder {
   [[nodiscard]] Tensor logits_from(std::int64_t first, const CancelToken* cancel) const;
 
  private:
-  void append_embedding(std::span<const float> row);
-
   Session session_;
-  bool takes_images_ = false;
-  DType embeds_dtype_ = DType::f16;
-  DType mask_dtype_ = DType::i64;
-  std::int64_t hidden_size_ = 0;
-  std::vector<std::int64_t> ids_;
-  std::vector<std::byte> embeds_;  // [tokens, hidden] in embeds_dtype_; zero where no picture is
+  ModelFacts facts_;
+  DecoderPorts ports_;
+  DecoderInputs inputs_;
 };
 
 }  // namespace qvl

@@ -2,18 +2,11 @@
 #pragma once
 
 #include <filesystem>
-#include <vector>
 
 #include "core/tensor.h"
-#include "folder/model_folder.h"
-#include "image/rgb_image.h"
 #include "runtime/session.h"
 
 namespace qvl {
-
-// f32 [1, 3, height, width]: the picture stretched to the size (Pillow's bicubic) and normalised.
-[[nodiscard]] Tensor fixed_size_pixels(const RgbImage& picture, PixelSize size,
-                                       const PreprocessorConfig& preprocessor);
 
 class VisionEncoder {
  public:

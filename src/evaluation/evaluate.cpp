@@ -11,9 +11,9 @@
 #include "evaluation/question_set.h"
 #include "evaluation/question_tokens.h"
 #include "folder/manifest.h"
+#include "models/known_template.h"
 #include "runtime/provider.h"
 #include "sensitivity/metrics.h"
-#include "text/known_template.h"
 
 namespace qvl {
 namespace {
@@ -105,7 +105,8 @@ class Evaluator {
 void Evaluator::check_folders() {
   for (const fs::path& folder : lineup_.folders) folders_.emplace_back(folder);
   const ModelFolder& reference = folders_[lineup_.reference];
-  for (const ModelFolder& folder : folders_) require_known_template(folder.path(), options_.input);
+  for (const ModelFolder& folder : folders_)
+    require_known_template(folder.path(), folder.model().family(), options_.input);
   tokens_ = question_tokens(reference, set_);
   for (std::size_t i = 0; i < folders_.size(); ++i) {
     if (i != lineup_.reference) require_same_questions(reference, tokens_, folders_[i], set_);

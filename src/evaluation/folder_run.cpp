@@ -6,7 +6,8 @@
 #include "engine/session_defaults.h"
 #include "engine/vision_encoder.h"
 #include "image/picture.h"
-#include "image/smart_resize.h"
+#include "models/family.h"
+#include "models/picture_pixels.h"
 #include "text/tokenizer.h"
 
 namespace qvl {
@@ -48,7 +49,7 @@ void FolderRun::encode_pictures() {
     report("pictures", pictures_.size(), set_.pictures.size());
     const auto start = Clock::now();
     const RgbImage image = source.read({.alpha = options_.input.alpha});
-    require_usable_shape(image.size(), source.name());
+    folder_.model().family().require_usable_shape(image.size(), source.name());
     const Tensor pixels = fixed_size_pixels(image, folder_.picture_size(), folder_.preprocessor());
     EncodedPicture picture{vision.encode(pixels, options_.cancel), image.size(), 0};
     picture.seconds = seconds_since(start);
@@ -80,7 +81,7 @@ FolderAnswer FolderRun::answer(TextDecoder& decoder, std::size_t question) const
   const std::vector<Tensor> features = features_of(question);
   const auto start = Clock::now();
   FolderAnswer result;
-  decoder.begin(prompt, features, folder_.config().image_token_id, folder_.config().text.hidden_size);
+  decoder.begin(prompt, features);
   result.greedy = answer_greedily(decoder, folder_.generation().eos_token_ids,
                                   answer_limit(folder_, prompt, options_.max_new_tokens), options_.cancel);
   result.seconds = seconds_since(start);
@@ -101,7 +102,7 @@ const char* FolderRun::stage_of(const Hooks& hooks) const {
 void FolderRun::ask(const std::string& artifact, const std::vector<std::size_t>& questions,
                     const Hooks& hooks) {
   if (questions.empty()) return;
-  TextDecoder decoder(folder_.artifact(artifact), session_options(artifact));
+  TextDecoder decoder(folder_.artifact(artifact), folder_.model().facts(), session_options(artifact));
   for (const std::size_t q : questions) {
     report(stage_of(hooks), asked_, set_.questions.size());
     if (hooks.wants_answer(q)) answers_[q] = answer(decoder, q);
@@ -111,7 +112,7 @@ void FolderRun::ask(const std::string& artifact, const std::vector<std::size_t>&
     // The last token of an answer that was cut off predicts nothing that counts.
     const std::size_t given = forced.ids.size() - (forced.with_end ? 0 : 1);
     ids.insert(ids.end(), forced.ids.begin(), forced.ids.begin() + static_cast<std::ptrdiff_t>(given));
-    decoder.begin(ids, features_of(q), folder_.config().image_token_id, folder_.config().text.hidden_size);
+    decoder.begin(ids, features_of(q));
     hooks.on_logits(q, decoder.logits_from(first, options_.cancel));
     ++asked_;
   }

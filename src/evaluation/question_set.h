@@ -10,7 +10,7 @@
 #include "evaluation/labelled_box.h"
 #include "image/picture.h"
 #include "qvl/input.h"
-#include "text/chat_template.h"
+#include "text/chat.h"
 
 namespace qvl {
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "engine/chat_prompt.h"
-#include "models/qwen25vl/prompt_layout.h"
 #include "qvl/error.h"
 #include "text/tokenizer.h"
 
@@ -24,8 +23,8 @@ std::string text_of(PixelSize size) { return fmt::format("{}x{}", size.width, si
 std::vector<QuestionTokens> question_tokens(const ModelFolder& folder, const QuestionSet& set) {
   require_artifacts(folder, set);
   const Tokenizer tokenizer = Tokenizer::load(folder.tokenizer());
-  require_chat_tokens(tokenizer, folder.config(), folder.tokenizer().string());
-  const std::int64_t most = folder.config().text.max_position_embeddings;
+  folder.model().require_chat_tokens(tokenizer, folder.tokenizer().string());
+  const std::int64_t most = folder.model().facts().max_position_embeddings;
   std::vector<QuestionTokens> all;
   for (const EvaluationQuestion& question : set.questions) {
     QuestionTokens tokens{chat_prompt_ids(folder, tokenizer, question.messages), std::nullopt};

@@ -9,8 +9,7 @@
 #include "core/process_memory.h"
 #include "exporter/weight_stream.h"
 #include "folder/artifact_names.h"
-#include "models/qwen25vl/text_graph.h"
-#include "models/qwen25vl/vision_graph.h"
+#include "models/model.h"
 #include "onnx/parsed_model.h"
 #include "onnx/read/model_summary.h"
 
@@ -27,61 +26,40 @@ std::uint64_t on_disk(std::uint64_t size_bytes) {
   return (size_bytes + kDiskBlockBytes - 1) / kDiskBlockBytes * kDiskBlockBytes;
 }
 
+ArtifactOptions artifact_options(const ExportOptions& options) {
+  return {{options.image_height_pixels, options.image_width_pixels},
+          options.text_in_f32 ? DType::f32 : DType::f16,
+          options.mask_type == MaskType::boolean ? DType::boolean : DType::i64,
+          options.tied_head ? TiedHead::shared : TiedHead::own};
+}
+
 }  // namespace
 
 ExportPlan::ExportPlan(const ExportOptions& options, ExportSource source)
     : options_(options),
       source_(std::move(source)),
-      table_(source_.config, options.tied_head ? TiedHead::shared : TiedHead::own) {
+      table_(source_.model->tensors(options.tied_head ? TiedHead::shared : TiedHead::own)) {
   if (options.tied_head && !table_.shares_head()) {
     throw UsageError(
         "--tied-head shares the table of token embeddings with lm_head; this checkpoint's lm_head has a "
         "weight of its own (tie_word_embeddings is false)");
   }
-  stem_ = options.stem.empty() ? stem_of(source_.name, source_.config) : options.stem;
+  stem_ = options.stem.empty() ? stem_of(source_.name, *source_.model) : options.stem;
   if (!is_valid_stem(stem_)) {
     throw UsageError(
         "a stem is the first part of file names: letters, digits, '.', '_' and '-', at most 100, and not "
         "'.' first");
   }
-  for (const Artifact a : {Artifact::vision, Artifact::text, Artifact::text_with_image}) {
+  const ArtifactOptions chosen = artifact_options(options);
+  for (const std::string& name : options.only) (void)spec_of(*source_.model, options.set, name, chosen);
+  for (ArtifactSpec& spec : source_.model->artifacts(options.set, chosen)) {
     const auto& only = options.only;
-    if (!only.empty() && std::ranges::find(only, a) == only.end()) continue;
-    OnnxModel model = build(a);
+    if (!only.empty() && std::ranges::find(only, spec.kind.name) == only.end()) continue;
+    OnnxModel model = spec.build(table_, metadata_of(spec, chosen));
     const auto twin = twin_of(model);
-    artifacts_.push_back({a, file_name(a, stem_, options), std::move(model), twin});
+    std::string file = spec.file(stem_);
+    artifacts_.push_back({std::move(spec), std::move(file), std::move(model), twin});
   }
-}
-
-OnnxModel ExportPlan::build(Artifact artifact) const {
-  std::vector<std::pair<std::string, std::string>> metadata{{"qvl.artifact", name(artifact)}};
-  if (artifact != Artifact::text) {
-    metadata.emplace_back("qvl.image_size",
-                          fmt::format("{}x{}", options_.image_width_pixels, options_.image_height_pixels));
-  }
-  if (artifact == Artifact::vision) {
-    VisionGraphOptions vision;
-    vision.width_pixels = options_.image_width_pixels;
-    vision.height_pixels = options_.image_height_pixels;
-    vision.metadata = std::move(metadata);
-    return build_vision_graph(source_.config, table_, vision);
-  }
-  const std::int64_t token_pixels =
-      source_.config.vision.patch_size * source_.config.vision.spatial_merge_size;
-  TextGraphOptions text;
-  text.dtype = options_.text_in_f32 ? DType::f32 : DType::f16;
-  text.mask_type = options_.mask_type;
-  text.with_image = artifact == Artifact::text_with_image;
-  text.picture_rows_tokens = options_.image_height_pixels / token_pixels;
-  text.picture_columns_tokens = options_.image_width_pixels / token_pixels;
-  if (text.with_image && (text.picture_rows_tokens * token_pixels != options_.image_height_pixels ||
-                          text.picture_columns_tokens * token_pixels != options_.image_width_pixels ||
-                          text.picture_rows_tokens <= 0 || text.picture_columns_tokens <= 0)) {
-    throw UsageError(fmt::format("image size {} x {}; both sides must be positive multiples of {}",
-                                 options_.image_width_pixels, options_.image_height_pixels, token_pixels));
-  }
-  text.metadata = std::move(metadata);
-  return build_text_graph(source_.config, table_, text);
 }
 
 std::optional<std::size_t> ExportPlan::twin_of(const OnnxModel& model) const {
@@ -96,13 +74,17 @@ std::optional<std::size_t> ExportPlan::twin_of(const OnnxModel& model) const {
 }
 
 Manifest ExportPlan::manifest() const {
-  Manifest manifest{source_.name, source_.fingerprint, stem_, {}};
+  Manifest manifest;
+  manifest.set = options_.set;
+  manifest.checkpoint = source_.name;
+  manifest.fingerprint = source_.fingerprint;
+  manifest.stem = stem_;
   manifest.files.emplace();
   for (const ExportSource::SmallFile& file : source_.files)
     manifest.files->push_back({file.name, file.size_bytes, std::string(kSha256Digits, '0')});
   for (const PlannedArtifact& planned : artifacts_) {
     ManifestArtifact a;
-    a.artifact = planned.artifact;
+    a.artifact = planned.spec.kind.name;
     a.file = planned.file;
     a.data_file = data_file_name(planned.file);
     a.file_sha256 = a.data_sha256 = std::string(kSha256Digits, '0');

@@ -9,14 +9,15 @@
 
 #include "exporter/export_source.h"
 #include "folder/manifest.h"
-#include "models/qwen25vl/tensor_table.h"
+#include "models/artifact_spec.h"
+#include "models/tensor_table.h"
 #include "onnx/onnx_model.h"
 #include "qvl/export.h"
 
 namespace qvl {
 
 struct PlannedArtifact {
-  Artifact artifact = Artifact::vision;
+  ArtifactSpec spec;
   std::string file;
   OnnxModel model;
   // The artifact before this one whose data file will be the same.
@@ -48,7 +49,6 @@ class ExportPlan {
   [[nodiscard]] ExportEstimate estimate(const Manifest& planned, const WritingNeeds& needs) const;
 
  private:
-  [[nodiscard]] OnnxModel build(Artifact artifact) const;
   [[nodiscard]] std::optional<std::size_t> twin_of(const OnnxModel& model) const;
   [[nodiscard]] WritingNeeds needs_of(const Manifest& manifest) const;
 

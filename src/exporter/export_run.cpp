@@ -16,9 +16,8 @@
 #include "exporter/weight_stream.h"
 #include "folder/artifact_names.h"
 #include "folder/copied_files.h"
-#include "models/qwen25vl/picture_input.h"
-#include "models/qwen25vl/prompt_layout.h"
-#include "text/known_template.h"
+#include "models/family.h"
+#include "text/folder_template.h"
 #include "text/tokenizer.h"
 
 namespace qvl {
@@ -27,20 +26,24 @@ namespace {
 namespace fs = std::filesystem;
 
 // A checkpoint with everything that the export, and qvl run after it, needs.
-Checkpoint open_whole(const ExportOptions& options) {
+ModelCheckpoint open_whole(const ExportOptions& options) {
   const fs::path& folder = options.checkpoint;
-  Checkpoint checkpoint = Checkpoint::open(folder);
-  TensorTable(checkpoint.config()).require_match(checkpoint);
+  ModelCheckpoint checkpoint = ModelCheckpoint::open(folder);
+  const Model& model = *checkpoint.model;
+  model.tensors().require_match(checkpoint.files);
   const fs::path tokenizer = folder / "tokenizer.json";
-  require_chat_tokens(Tokenizer::load(tokenizer), checkpoint.config(), tokenizer.string());
-  require_same_patches(read_preprocessor_config(folder), checkpoint.config().vision, folder.string());
+  model.require_chat_tokens(Tokenizer::load(tokenizer), tokenizer.string());
+  model.require_same_pictures(read_preprocessor_config(folder), folder.string());
   (void)read_generation_config(folder);
-  for (const std::string& notice : checkpoint.notices()) options.input.warn(notice);
-  if (const FolderTemplate chat = template_of(folder); chat.kind == FolderTemplate::Kind::other) {
+  for (const std::string& notice : checkpoint.notices) options.input.warn(notice);
+  const Family& family = model.family();
+  const FolderTemplate chat =
+      template_of(folder, [&](std::string_view text) { return family.knows_template(text); });
+  if (chat.kind == FolderTemplate::Kind::other) {
     options.input.warn(
-        fmt::format("the chat template in {} is not Qwen2.5-VL's as published: run, sensitivity and evaluate "
+        fmt::format("the chat template in {} is not {}'s as published: run, sensitivity and evaluate "
                     "will refuse to write prompts for the model folder without --chat-template qwen",
-                    (folder / chat.file).string()));
+                    (folder / chat.file).string(), family.name()));
   }
   return checkpoint;
 }
@@ -114,7 +117,7 @@ void ExportRun::refuse_existing() const {
                     options_.out.string(), existing.checkpoint()));
   }
   for (const PlannedArtifact& plan : plan_.artifacts()) {
-    for (const std::string& file : existing.files_of(plan.artifact))
+    for (const std::string& file : existing.files_of(plan.spec.kind.name))
       refuse(fs::exists(options_.out / file), file);
   }
   for (const ExportSource::SmallFile& file : plan_.source().files) {
@@ -156,7 +159,7 @@ void ExportRun::write_data(std::size_t index, const fs::path& folder, Manifest& 
     }
   }
   begin(entry.file, tensor_bytes(entry) * (1 + stream.copies.size()));
-  WrittenData written = write_external_data(plan_.artifacts()[index].model, checkpoint_,
+  WrittenData written = write_external_data(plan_.artifacts()[index].model, checkpoint_.files,
                                             std::move(entry.tensors), folder / entry.data_file, stream);
   entry.tensors = std::move(written.tensors);
   entry.data_sha256 = std::move(written.sha256);

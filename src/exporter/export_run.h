@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/checkpoint.h"
 #include "core/staging_folder.h"
 #include "exporter/export_plan.h"
 #include "folder/manifest.h"
+#include "models/model_checkpoint.h"
 #include "qvl/export.h"
 
 namespace qvl {
@@ -21,7 +21,7 @@ class ExportRun {
   // does.
   explicit ExportRun(const ExportOptions& options);
 
-  [[nodiscard]] const Checkpoint& checkpoint() const noexcept { return checkpoint_; }
+  [[nodiscard]] const Checkpoint& checkpoint() const noexcept { return checkpoint_.files; }
   [[nodiscard]] const ExportPlan& plan() const noexcept { return plan_; }
   [[nodiscard]] ExportEstimate estimate() const { return plan_.estimate(plan_.manifest()); }
 
@@ -52,7 +52,7 @@ class ExportRun {
   void end() const;
 
   const ExportOptions& options_;
-  Checkpoint checkpoint_;
+  ModelCheckpoint checkpoint_;
   ExportPlan plan_;
   std::mutex progress_mutex_;
 };

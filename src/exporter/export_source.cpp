@@ -1,13 +1,13 @@
 #include "exporter/export_source.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "exporter/weight_stream.h"
 #include "folder/copied_files.h"
 #include "folder/fingerprint.h"
-#include "models/qwen25vl/checkpoint_outline.h"
-#include "models/qwen25vl/preset.h"
+#include "models/family.h"
 
 namespace qvl {
 namespace {
@@ -22,11 +22,12 @@ std::string folder_name(const fs::path& folder) {
 
 }  // namespace
 
-ExportSource source_from_checkpoint(const Checkpoint& checkpoint) {
+ExportSource source_from_checkpoint(const ModelCheckpoint& opened) {
+  const Checkpoint& checkpoint = opened.files;
   ExportSource source;
   source.name = folder_name(checkpoint.folder());
   source.fingerprint = checkpoint_fingerprint(checkpoint);
-  source.config = checkpoint.config();
+  source.model = opened.model;
   source.tensor = source_lookup(checkpoint);
   for (const std::string_view file : copied_files()) {
     const fs::path path = checkpoint.folder() / file;
@@ -36,12 +37,12 @@ ExportSource source_from_checkpoint(const Checkpoint& checkpoint) {
 }
 
 ExportSource source_from_preset(std::string_view name) {
-  const Preset& chosen = preset(name);
-  CheckpointOutline outline = outline_checkpoint(chosen);
+  const auto [family, chosen] = preset(name);
+  CheckpointOutline outline = family->outline(chosen, {});
   ExportSource source;
   source.name = chosen.hub_name;
   source.fingerprint = std::string(kFingerprintDigits, '0');
-  source.config = std::move(outline.config);
+  source.model = std::move(outline.model);
   std::map<std::string, DType, std::less<>> dtypes;
   for (const TensorSpec& tensor : outline.tensors) dtypes.emplace(tensor.name, tensor.dtype);
   source.tensor = [dtypes = std::move(dtypes)](std::string_view tensor) {

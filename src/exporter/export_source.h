@@ -2,14 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "checkpoint/checkpoint.h"
-#include "checkpoint/model_config.h"
 #include "folder/tensor_report.h"
+#include "models/model_checkpoint.h"
 
 namespace qvl {
 
@@ -21,13 +20,13 @@ struct ExportSource {
 
   std::string name;         // of the checkpoint's folder
   std::string fingerprint;  // checkpoint_fingerprint
-  ModelConfig config;
+  std::shared_ptr<const Model> model;
   SourceLookup tensor;
   std::vector<SmallFile> files;  // those that are copied into the model folder as they are
 };
 
-// The checkpoint must outlive the source, and match the TensorTable of its config.
-[[nodiscard]] ExportSource source_from_checkpoint(const Checkpoint& checkpoint);
+// The checkpoint must outlive the source, and match its model's tensors.
+[[nodiscard]] ExportSource source_from_checkpoint(const ModelCheckpoint& checkpoint);
 
 // The checkpoint that `qvl synth` writes for a preset. Throws UsageError when there is no such preset.
 [[nodiscard]] ExportSource source_from_preset(std::string_view name);

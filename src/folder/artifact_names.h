@@ -4,23 +4,15 @@
 #include <string>
 #include <string_view>
 
-#include "checkpoint/model_config.h"
-#include "qvl/export.h"
+#include "models/model.h"
 
 namespace qvl {
 
 // "qwen2_5_vl_3b" for the published sizes, else the checkpoint folder's name in snake case.
-[[nodiscard]] std::string stem_of(std::string_view folder_name, const ModelConfig& config);
+[[nodiscard]] std::string stem_of(std::string_view folder_name, const Model& model);
 
 // Letters, digits, '.', '_' and '-', 1 to 100 of them, the first not '.'.
 [[nodiscard]] bool is_valid_stem(const std::string& stem) noexcept;
-
-// "vision", "text", "text_with_image"
-[[nodiscard]] std::string name(Artifact artifact);
-
-// "{stem}_vision_672_fp32.onnx", "{stem}_text_fp16.onnx", …; other picture sizes are named by their side, or
-// as WIDTHxHEIGHT where the sides differ.
-[[nodiscard]] std::string file_name(Artifact artifact, const std::string& stem, const ExportOptions& options);
 
 // The external data of an artifact lies beside it under this name.
 [[nodiscard]] inline std::string data_file_name(const std::string& file) { return file + "_data"; }

@@ -10,7 +10,6 @@
 #include "core/sha256.h"
 #include "core/text_file.h"
 #include "folder/artifact_names.h"
-#include "folder/manifest_format.h"
 #include "qvl/error.h"
 #include "qvl/version.h"
 
@@ -64,17 +63,17 @@ OrderedJson tensor_json(const TensorReport& t) {
   return json;
 }
 
-OrderedJson artifact_json(const ManifestArtifact& a) {
-  OrderedJson json{{"artifact", name(a.artifact)},
+OrderedJson artifact_json(const ManifestArtifact& a, const ArtifactKind& kind) {
+  OrderedJson json{{"artifact", a.artifact},
                    {"file", a.file},
                    {"data_file", a.data_file},
                    {"sha256", {{a.file, a.file_sha256}, {a.data_file, a.data_sha256}}},
                    {"bytes", {{a.file, a.file_bytes}, {a.data_file, a.data_bytes}}},
                    {"opset", a.opset}};
-  if (a.artifact != Artifact::text) {
+  if (kind.takes_pictures) {
     json["image_size"] = {{"width", a.image_width_pixels}, {"height", a.image_height_pixels}};
   }
-  if (a.artifact != Artifact::vision) json["tied_head"] = a.tied_head == TiedHead::shared;
+  if (!kind.encodes_pictures) json["tied_head"] = a.tied_head == TiedHead::shared;
   if (a.unpacked_bytes != 0) json["unpacked_bytes"] = a.unpacked_bytes;
   for (const ManifestPort& port : a.inputs) json["inputs"].push_back(port_json(port));
   for (const ManifestPort& port : a.outputs) json["outputs"].push_back(port_json(port));
@@ -85,7 +84,7 @@ OrderedJson artifact_json(const ManifestArtifact& a) {
 OrderedJson manifest_json(const Manifest& manifest) {
   OrderedJson json{{"format", manifest.plan.empty() ? kManifestFormat : kQuantizedManifestFormat},
                    {"qvl", QVL_VERSION},
-                   {"set", "reference"},
+                   {"set", manifest.set},
                    {"checkpoint", manifest.checkpoint},
                    {"fingerprint", manifest.fingerprint},
                    {"stem", manifest.stem}};
@@ -96,7 +95,8 @@ OrderedJson manifest_json(const Manifest& manifest) {
       json["files"].push_back({{"file", f.name}, {"bytes", f.bytes}, {"sha256", f.sha256}});
   }
   json["artifacts"] = OrderedJson::array();
-  for (const ManifestArtifact& a : manifest.artifacts) json["artifacts"].push_back(artifact_json(a));
+  for (const ManifestArtifact& a : manifest.artifacts)
+    json["artifacts"].push_back(artifact_json(a, *find_artifact(manifest.set, a.artifact)));
   return json;
 }
 
@@ -155,7 +155,7 @@ struct ExistingManifest::State {
     std::vector<OrderedJson> result;
     if (text_of(json, "fingerprint") != manifest.fingerprint || !json.contains("artifacts")) return result;
     std::set<std::string> made;
-    for (const ManifestArtifact& a : manifest.artifacts) made.insert(name(a.artifact));
+    for (const ManifestArtifact& a : manifest.artifacts) made.insert(a.artifact);
     for (const OrderedJson& a : json["artifacts"]) {
       const auto there = [&](const char* key) {
         const std::string file = text_of(a, key);
@@ -199,11 +199,11 @@ std::string ExistingManifest::checkpoint() const {
   return is_qvl() ? text_of(state_->json, "checkpoint") : "";
 }
 
-std::vector<std::string> ExistingManifest::files_of(Artifact artifact) const {
+std::vector<std::string> ExistingManifest::files_of(std::string_view artifact) const {
   std::vector<std::string> files;
   if (!is_qvl()) return files;
   for (const OrderedJson& a : state_->json["artifacts"]) {
-    if (text_of(a, "artifact") != name(artifact)) continue;
+    if (text_of(a, "artifact") != artifact) continue;
     for (const char* key : {"file", "data_file"}) {
       if (is_artifact_file(text_of(a, key))) files.push_back(text_of(a, key));
     }

@@ -10,11 +10,16 @@
 #include <vector>
 
 #include "folder/tensor_report.h"
+#include "models/artifact_set.h"
 #include "qvl/export.h"
 
 namespace qvl {
 
 inline constexpr const char* kManifestName = "manifest.json";
+// Raised when a reader of older manifests would misunderstand a new one.
+inline constexpr int kManifestFormat = 1;
+// Of folders whose weights are quantized.
+inline constexpr int kQuantizedManifestFormat = 2;
 
 struct ManifestPort {
   std::string name;
@@ -23,7 +28,7 @@ struct ManifestPort {
 };
 
 struct ManifestArtifact {
-  Artifact artifact = Artifact::vision;
+  std::string artifact;  // its name in the set
   std::string file;
   std::string data_file;
   std::string file_sha256;
@@ -50,6 +55,7 @@ struct ManifestFile {
 };
 
 struct Manifest {
+  std::string set = std::string(kReferenceSet);
   std::string checkpoint;   // the folder's name
   std::string fingerprint;  // checkpoint_fingerprint
   std::string stem;
@@ -73,7 +79,7 @@ struct Manifest {
 // known artifacts, each once; plain names of .onnx and .onnx_data files, and of copied_files() each once;
 // known dtypes and transforms; shapes whose elements can be counted; sizes of pictures of 1 to 100000 pixels,
 // 0 for an artifact without pictures. Whether it is true of the files, nobody has looked. Throws InputError
-// that names the place for anything else, a manifest of another format, one of another set than "reference",
+// that names the place for anything else, a manifest of another format, one of a set that is not known,
 // and a file of more than 256 MiB.
 [[nodiscard]] Manifest read_manifest(const std::filesystem::path& folder);
 [[nodiscard]] Manifest parse_manifest(std::string_view json, std::string_view source);
@@ -96,7 +102,7 @@ class ExistingManifest {
   [[nodiscard]] std::string checkpoint() const;
 
   // The files that it lists for an artifact; plain names only.
-  [[nodiscard]] std::vector<std::string> files_of(Artifact artifact) const;
+  [[nodiscard]] std::vector<std::string> files_of(std::string_view artifact) const;
 
   // The JSON text of `manifest` with the artifacts of this one that `manifest` does not make anew, where both
   // come from one checkpoint and the files are there. Blanks at the end make it as long as it would be with

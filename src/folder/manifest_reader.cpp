@@ -10,7 +10,6 @@
 #include "folder/artifact_names.h"
 #include "folder/copied_files.h"
 #include "folder/manifest.h"
-#include "folder/manifest_format.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -114,8 +113,12 @@ class Reader {
           fmt::format("{} has the format {}; this version of qvl reads {}: export the checkpoint again",
                       source_, shown(format), kManifestFormat));
     }
-    if (top.text("set") != "reference") top.fail("set", "\"reference\"", top.at("set"));
-    Manifest manifest{top.text("checkpoint"), top.text("fingerprint"), top.text("stem"), {}, ""};
+    Manifest manifest;
+    manifest.set = top.text("set");
+    if (manifest.set != kReferenceSet) top.fail("set", fmt::format("\"{}\"", kReferenceSet), top.at("set"));
+    manifest.checkpoint = top.text("checkpoint");
+    manifest.fingerprint = top.text("fingerprint");
+    manifest.stem = top.text("stem");
     if (quantized) {
       (void)top.object("plan");
       manifest.plan = top.at("plan").dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -130,8 +133,8 @@ class Reader {
     (void)top.at("artifacts");
     top.each("artifacts", [&](const Json& entry, const std::string& where) {
       const Fields fields(entry, where, source_);
-      manifest.artifacts.push_back(artifact(fields));
-      const Artifact kind = manifest.artifacts.back().artifact;
+      manifest.artifacts.push_back(artifact(fields, manifest.set));
+      const std::string& kind = manifest.artifacts.back().artifact;
       const auto same = [&](const ManifestArtifact& a) { return a.artifact == kind; };
       if (std::ranges::count_if(manifest.artifacts, same) > 1)
         fields.fail("artifact", "each artifact once", fields.at("artifact"));
@@ -140,9 +143,10 @@ class Reader {
   }
 
  private:
-  [[nodiscard]] ManifestArtifact artifact(const Fields& fields) const {
+  [[nodiscard]] ManifestArtifact artifact(const Fields& fields, const std::string& set) const {
     ManifestArtifact a;
-    a.artifact = kind(fields);
+    const ArtifactKind& kind = kind_of(fields, set);
+    a.artifact = kind.name;
     a.file = file(fields, "file", ".onnx");
     a.data_file = file(fields, "data_file", ".onnx_data");
     const auto hash = [](const Fields& files, const char* name) { return files.text(name); };
@@ -152,12 +156,12 @@ class Reader {
     a.file_bytes = fields.of_file("bytes", a.file, size);
     a.data_bytes = fields.of_file("bytes", a.data_file, size);
     a.opset = fields.integer("opset", 0, 1000);
-    if (a.artifact != Artifact::text) {
+    if (kind.takes_pictures) {
       const Fields picture = fields.object("image_size");
       a.image_width_pixels = picture.integer("width", 1, kMostPixels);
       a.image_height_pixels = picture.integer("height", 1, kMostPixels);
     }
-    if (a.artifact != Artifact::vision) a.tied_head = tied_head(fields);
+    if (!kind.encodes_pictures) a.tied_head = tied_head(fields);
     if (fields.has("unpacked_bytes")) a.unpacked_bytes = fields.count("unpacked_bytes");
     fields.each("inputs", [&](const Json& entry, const std::string& where) {
       a.inputs.push_back(port(Fields(entry, where, source_)));
@@ -180,12 +184,10 @@ class Reader {
     return file;
   }
 
-  [[nodiscard]] static Artifact kind(const Fields& fields) {
-    const std::string text = fields.text("artifact");
-    for (const Artifact a : {Artifact::vision, Artifact::text, Artifact::text_with_image}) {
-      if (text == name(a)) return a;
-    }
-    fields.fail("artifact", "vision, text or text_with_image", fields.at("artifact"));
+  [[nodiscard]] static const ArtifactKind& kind_of(const Fields& fields, const std::string& set) {
+    const ArtifactKind* const kind = find_artifact(set, fields.text("artifact"));
+    if (kind == nullptr) fields.fail("artifact", "vision, text or text_with_image", fields.at("artifact"));
+    return *kind;
   }
 
   // Manifests from before it was written are of shared tables.

@@ -11,7 +11,7 @@
 #include "core/convert.h"
 #include "core/dtype.h"
 #include "core/shape.h"
-#include "models/qwen25vl/tensor_table.h"
+#include "models/tensor_table.h"
 #include "onnx/onnx_model.h"
 
 namespace qvl {

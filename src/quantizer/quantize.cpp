@@ -300,7 +300,7 @@ QuantizeResult Quantization::folder() {
                                  options_.model.string()));
   }
   std::unordered_map<std::string, std::string> known;
-  for (const Artifact kind : {Artifact::vision, Artifact::text_with_image, Artifact::text}) {
+  for (const std::string_view kind : {kVisionArtifact, kTextWithImageArtifact, kTextArtifact}) {
     for (const ManifestArtifact& a : manifest.artifacts) {
       if (a.artifact != kind) continue;
       sources_.push_back(std::make_unique<Source>(options_.model, a.file));

@@ -4,19 +4,19 @@
 #include <map>
 #include <unordered_map>
 
-#include "core/convert.h"
 #include "core/sha256.h"
 #include "engine/chat_prompt.h"
 #include "engine/vision_encoder.h"
 #include "folder/model_folder.h"
 #include "image/picture.h"
-#include "image/smart_resize.h"
-#include "models/qwen25vl/prompt_layout.h"
+#include "models/decoder_inputs.h"
+#include "models/family.h"
+#include "models/known_template.h"
+#include "models/picture_pixels.h"
 #include "qvl/error.h"
 #include "replay/chat_samples.h"
 #include "replay/draws.h"
 #include "replay/program.h"
-#include "text/known_template.h"
 #include "text/tokenizer.h"
 
 namespace qvl {
@@ -43,8 +43,8 @@ class ChatProgram {
         chats_(data, samples, input),
         input_(input),
         cancel_(cancel) {
-    require_known_template(folder, input_);
-    require_chat_tokens(tokenizer_, folder_.config(), folder_.tokenizer().string());
+    require_known_template(folder, folder_.model().family(), input_);
+    folder_.model().require_chat_tokens(tokenizer_, folder_.tokenizer().string());
   }
 
   std::unique_ptr<Program> make(std::shared_ptr<ChatProgram> self);
@@ -56,7 +56,7 @@ class ChatProgram {
   void write_inputs(std::size_t sample);
   Values join(std::size_t index, std::span<const HeldTensor> features) const;
   bool extend(std::size_t sample, std::int64_t token);
-  [[nodiscard]] DType mask_dtype() const;
+  [[nodiscard]] const ModelFacts& facts() const { return folder_.model().facts(); }
 
   std::string output_;
   ModelFolder folder_;
@@ -65,18 +65,12 @@ class ChatProgram {
   InputOptions input_;
   const CancelToken* cancel_;
   Program* program_ = nullptr;
+  DecoderPorts ports_;                                 // of the last part
   bool pictures_ = false;                              // some chat has one
   std::unordered_map<std::string, std::size_t> seen_;  // pictures by content -> item
   std::vector<bool> transparent_;                      // by item: the pixels depend on input_.alpha
   std::vector<std::vector<std::int64_t>> ids_;  // by sample; the answer's tokens but the last one included
 };
-
-DType ChatProgram::mask_dtype() const {
-  for (const ModelGraph::Port& port : program_->parts.back()->graph.inputs()) {
-    if (port.name == "attention_mask" && port.dtype) return *port.dtype;
-  }
-  return DType::i64;
-}
 
 void ChatProgram::add_parts() {
   for (std::size_t i = 0; i < chats_.size(); ++i) pictures_ = pictures_ || !chats_.pictures(i).empty();
@@ -91,6 +85,10 @@ void ChatProgram::add_parts() {
   if (with_image) changed.insert(kEmbeds);
   program_->parts.push_back(std::make_unique<ModelPart>(text, folder_.artifact(text), changed, output_));
   program_->model_name += folder_.artifact(text).filename().string();
+  std::vector<PortSpec> inputs;
+  for (const ModelGraph::Port& port : program_->parts.back()->graph.inputs())
+    inputs.push_back({port.name, port.dtype.value_or(DType::i64), {}});
+  ports_ = DecoderPorts::of(inputs).value_or(DecoderPorts{});
   for (const auto& part : program_->parts) {
     const auto draws = [](const ModelGraph::Node& node) { return !node.drawn.empty(); };
     require_drawable(part->graph);
@@ -111,7 +109,7 @@ std::size_t ChatProgram::picture_item(const Picture& picture) {
   bool transparent = false;
   const RgbImage image = picture.read({.alpha = input_.alpha}, &transparent);
   transparent_.push_back(transparent);
-  require_usable_shape(image.size(), picture.name());
+  folder_.model().family().require_usable_shape(image.size(), picture.name());
   PartItem item;
   item.inputs.emplace(
       program_->parts.front()->graph.inputs().front().name,
@@ -124,27 +122,18 @@ std::size_t ChatProgram::picture_item(const Picture& picture) {
 void ChatProgram::write_inputs(std::size_t index) {
   const std::vector<std::int64_t>& ids = ids_[index];
   const auto length = static_cast<std::int64_t>(ids.size());
-  if (length > folder_.config().text.max_position_embeddings) {
+  if (length > facts().max_position_embeddings) {
     throw InputError(fmt::format("{} has {} tokens with its answer; the model takes {}",
-                                 program_->samples[index].name, length,
-                                 folder_.config().text.max_position_embeddings));
+                                 program_->samples[index].name, length, facts().max_position_embeddings));
   }
-  Tensor mask(mask_dtype(), {1, length});
-  for (std::int64_t i = 0; i < length; ++i) {
-    if (mask.dtype() == DType::i64) {
-      mask.as<std::int64_t>()[static_cast<std::size_t>(i)] = 1;
-    } else {
-      mask.as<std::uint8_t>()[static_cast<std::size_t>(i)] = 1;
-    }
-  }
+  DecoderInputs tokens = DecoderInputs::of(TokenBatch::of_row(ids), {}, {ports_.mask, std::nullopt}, facts());
   Values& inputs = program_->items.back()[index].inputs;
-  inputs.insert_or_assign(
-      "input_ids", HeldTensor::of(Tensor::of(DType::i64, {1, length}, std::span<const std::int64_t>(ids))));
-  inputs.insert_or_assign("attention_mask", HeldTensor::of(std::move(mask)));
+  inputs.insert_or_assign("input_ids", HeldTensor::of(std::move(tokens.tokens.ids)));
+  inputs.insert_or_assign("attention_mask", HeldTensor::of(std::move(tokens.mask)));
   std::vector<RowKind>& rows = program_->samples[index].rows;
   rows.clear();
   for (const std::int64_t id : ids)
-    rows.push_back(id == folder_.config().image_token_id ? RowKind::picture : RowKind::text);
+    rows.push_back(id == facts().image_token_id ? RowKind::picture : RowKind::text);
 }
 
 void ChatProgram::add_sample(std::size_t chat) {
@@ -176,31 +165,13 @@ void ChatProgram::add_sample(std::size_t chat) {
 
 Values ChatProgram::join(std::size_t index, std::span<const HeldTensor> features) const {
   Values values;
-  if (!program_->parts.back()->graph.maker_of(kEmbeds) && features.empty() && !pictures_) {
-    const auto& inputs = program_->parts.back()->graph.inputs();
-    if (std::ranges::none_of(inputs, [](const auto& port) { return port.name == kEmbeds; })) return values;
-  }
-  const std::int64_t width = folder_.config().text.hidden_size;
-  Tensor embeds(DType::f32, {1, static_cast<std::int64_t>(ids_[index].size()), width});
-  std::size_t picture = 0;
-  std::size_t row = 0;
-  const std::size_t row_bytes = static_cast<std::size_t>(width) * sizeof(float);
-  for (std::size_t i = 0; i < ids_[index].size(); ++i) {
-    if (ids_[index][i] != folder_.config().image_token_id) continue;
-    if (picture >= features.size()) throw InputError("fewer image embeddings than image tokens");
-    const auto bytes = features[picture].view.bytes;
-    if (bytes.size() < (row + 1) * row_bytes) {
-      throw InputError(fmt::format("the vision model gives {} bytes for a picture; rows of {} are expected",
-                                   bytes.size(), row_bytes));
-    }
-    std::ranges::copy(bytes.subspan(row * row_bytes, row_bytes),
-                      embeds.bytes().subspan(i * row_bytes).begin());
-    if ((++row) * row_bytes == bytes.size()) {
-      ++picture;
-      row = 0;
-    }
-  }
-  values.emplace(kEmbeds, HeldTensor::of(std::move(embeds)));
+  if (!ports_.embeds) return values;
+  std::vector<TensorView> views;
+  for (const HeldTensor& held : features) views.push_back(held.view);
+  // In f32, as all that runs here.
+  DecoderInputs inputs =
+      DecoderInputs::of(TokenBatch::of_row(ids_[index]), views, {ports_.mask, DType::f32}, facts());
+  values.emplace(kEmbeds, HeldTensor::of(*std::move(inputs.embeds)));
   return values;
 }
 

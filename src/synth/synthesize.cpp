@@ -13,10 +13,9 @@
 #include "core/parallel.h"
 #include "core/staging_folder.h"
 #include "core/text_file.h"
-#include "models/qwen25vl/checkpoint_outline.h"
+#include "models/family.h"
 #include "qvl/error.h"
 #include "synth/noise.h"
-#include "synth/weight_distribution.h"
 
 namespace qvl {
 namespace {
@@ -36,7 +35,8 @@ CheckpointOutline outline_of(const SynthOptions& options) {
     outline.tokenizer_json = read_text_file(options.tokenizer);
     outline.tokenizer_source = options.tokenizer.string();
   }
-  return outline_checkpoint(preset(options.preset), outline);
+  const auto [family, chosen] = preset(options.preset);
+  return family->outline(chosen, outline);
 }
 
 class Synthesis {
@@ -97,7 +97,7 @@ class Synthesis {
 
   void fill(const Piece& piece, std::span<std::byte> bytes) const {
     const TensorEntry& entry = *piece.entry;
-    const auto [mean, deviation] = weight_distribution(entry.name, entry.shape, outline_.config);
+    const auto [mean, deviation] = outline_.model->weight_distribution(entry.name, entry.shape);
     const Noise noise(options_.seed, entry.name, mean, deviation);
     noise.fill(entry.dtype, piece.offset_bytes / size_bytes(entry.dtype), bytes);
   }

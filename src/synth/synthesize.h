@@ -25,7 +25,7 @@ struct SynthOptions {
   const CancelToken* cancel = nullptr;  // may be null; must outlive the call
 };
 
-// Writes a folder as on the Hugging Face hub, with random weights (see Noise and weight_distribution). The
+// Writes a folder as on the Hugging Face hub, with random weights (see Noise and Model::weight_distribution). The
 // same preset, seed, dtype and number of shards give the same bytes on any machine; a tensor's values depend
 // on the seed and its name only. Everything appears at the end or not at all, config.json last; a few MiB per
 // thread are held. Throws UsageError for an option, InputError for a tokenizer that does not fit (see

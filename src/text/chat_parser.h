@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/json_text.h"
-#include "text/chat_template.h"
+#include "text/chat.h"
 
 namespace qvl {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/chat_template.h"
+#include "text/chat.h"
 
 namespace qvl {
 

@@ -172,7 +172,7 @@ constexpr CodePointRange kNumbers[] = {
     {0x1ed01, 0x1ed2d}, {0x1ed2f, 0x1ed3d}, {0x1f100, 0x1f10c}, {0x1fbf0, 0x1fbf9},
 };
 
-constexpr CodePointRange kNormalizable[] = {
+constexpr CodePointRange kNormalizableRanges[] = {
     {0x300, 0x34e}, {0x350, 0x36f}, {0x374, 0x374}, {0x37e, 0x37e}, {0x387, 0x387}, {0x483, 0x487},
     {0x591, 0x5bd}, {0x5bf, 0x5bf}, {0x5c1, 0x5c2}, {0x5c4, 0x5c5}, {0x5c7, 0x5c7}, {0x610, 0x61a},
     {0x64b, 0x65f}, {0x670, 0x670}, {0x6d6, 0x6dc}, {0x6df, 0x6e4}, {0x6e7, 0x6e8}, {0x6ea, 0x6ed},
@@ -232,6 +232,6 @@ constexpr CodePointRange kNormalizable[] = {
 
 std::span<const CodePointRange> letter_ranges() noexcept { return kLetters; }
 std::span<const CodePointRange> number_ranges() noexcept { return kNumbers; }
-std::span<const CodePointRange> normalizable_ranges() noexcept { return kNormalizable; }
+std::span<const CodePointRange> normalizable_ranges() noexcept { return kNormalizableRanges; }
 
 }  // namespace qvl

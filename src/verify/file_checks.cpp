@@ -11,8 +11,7 @@
 #include "exporter/export_source.h"
 #include "folder/artifact_names.h"
 #include "folder/copied_files.h"
-#include "models/qwen25vl/picture_input.h"
-#include "models/qwen25vl/prompt_layout.h"
+#include "models/family.h"
 
 namespace qvl {
 namespace {
@@ -210,10 +209,10 @@ void check_checksums(Subject& subject, CheckList& checks) {
 void check_configs(Subject& subject, CheckList& checks) {
   checks.add("configs", [&] {
     const fs::path& folder = subject.options.folder;
-    FolderConfigs configs{read_model_config(folder / "config.json"), read_generation_config(folder),
+    FolderConfigs configs{read_model(folder / "config.json"), read_generation_config(folder),
                           read_preprocessor_config(folder), Tokenizer::load(folder / "tokenizer.json")};
-    require_same_patches(configs.preprocessor, configs.model.vision, folder.string());
-    require_chat_tokens(configs.tokenizer, configs.model, (folder / "tokenizer.json").string());
+    configs.model->require_same_pictures(configs.preprocessor, folder.string());
+    configs.model->require_chat_tokens(configs.tokenizer, (folder / "tokenizer.json").string());
     subject.configs.emplace(std::move(configs));
     const std::string good = "configs and tokenizer can be read and fit each other";
     if (!subject.checkpoint) return passed(good);

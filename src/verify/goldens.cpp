@@ -23,8 +23,8 @@ constexpr std::size_t kMostCases = 10'000;
 
 class Reader {
  public:
-  Reader(const std::filesystem::path& path, const ModelConfig& config)
-      : file_(path), source_(path.string()), config_(config) {}
+  Reader(const std::filesystem::path& path, const Model& model)
+      : file_(path), source_(path.string()), facts_(model.facts()), stages_(model.golden_stages()) {}
 
   Goldens read() {
     if (text("format", "") != kFormat) {
@@ -182,12 +182,8 @@ class Reader {
       if (rows < 0) refuse(c, tensor.substr(0, tensor.find('.')) + ".rows", "the numbers of its rows");
       count(require(c, tensor, DType::f32, {rows, width}));
     };
-    states("vision.patch_embed", vision_rows, config_.vision.hidden_size);
-    for (std::int64_t i = 0; i < config_.vision.depth; ++i)
-      states(fmt::format("vision.blocks.{}", i), vision_rows, config_.vision.hidden_size);
-    states("text.embeddings", text_rows, config_.text.hidden_size);
-    for (std::int64_t i = 0; i < config_.text.num_hidden_layers; ++i)
-      states(fmt::format("text.layers.{}", i), text_rows, config_.text.hidden_size);
+    for (const StageValue& stage : stages_.vision) states(stage.stage, vision_rows, stages_.vision_width);
+    for (const StageValue& stage : stages_.text) states(stage.stage, text_rows, facts_.hidden_size);
     known += (vision_rows >= 0 ? 1 : 0) + (text_rows >= 0 ? 1 : 0);
     if (known != c.tensors.size()) {
       fail(fmt::format("case {} has {} tensors that the format or the model does not know",
@@ -203,18 +199,14 @@ class Reader {
 
   // How many of the picture's tensors are there.
   std::size_t pictures(const GoldenCase& c) const {
-    const VisionConfig& v = config_.vision;
-    const std::int64_t rows = size_.height / v.patch_size;
-    const std::int64_t columns = size_.width / v.patch_size;
-    const std::int64_t tokens = rows / v.spatial_merge_size * (columns / v.spatial_merge_size);
     std::size_t known = 0;
     const auto count = [&](const Tensor* tensor) { known += tensor != nullptr ? 1 : 0; };
     count(require(c, "picture", DType::u8, {-1, -1, 3}));
     count(require(c, "resized", DType::u8, {size_.height, size_.width, 3}));
-    count(require(c, "pixel_values", DType::f32, {1, v.in_channels, size_.height, size_.width}));
-    count(require(c, "vision_features", DType::f32, {tokens, v.out_hidden_size}));
+    count(require(c, "pixel_values", DType::f32, {1, facts_.picture_channels, size_.height, size_.width}));
+    count(require(c, "vision_features", DType::f32, {facts_.picture_tokens(size_), facts_.hidden_size}));
     (void)require(c, "vision.rows", DType::i64, {-1});
-    require_range(c, "vision.rows", 0, rows * columns - 1);
+    if (stages_.vision_rows) require_range(c, "vision.rows", 0, stages_.vision_rows(size_) - 1);
     if (const Tensor* picture = c.find("picture");
         picture != nullptr && std::ranges::max(picture->shape()) > kMostPixels) {
       refuse(c, "picture", fmt::format("a side of at most {} pixels", kMostPixels));
@@ -235,7 +227,7 @@ class Reader {
     if (ids->count() > kMostTokens) refuse(c, "input_ids", fmt::format("at most {} ids", kMostTokens));
     const std::int64_t batch = ids->shape()[0];
     const std::int64_t length = ids->shape()[1];
-    const std::int64_t last_id = config_.text.vocab_size - 1;
+    const std::int64_t last_id = facts_.vocab_size - 1;
     std::size_t known = 1;
     const auto count = [&](const Tensor* tensor) { known += tensor != nullptr ? 1 : 0; };
     require_range(c, "input_ids", 0, last_id);
@@ -251,7 +243,7 @@ class Reader {
     count(require(c, "position_ids", DType::i64, {3, batch, length}));
     (void)require(c, "text.rows", DType::i64, {-1});
     require_range(c, "text.rows", 0, batch * length - 1);
-    if (const Tensor* logits = require(c, "logits", DType::f32, {batch, -1, config_.text.vocab_size})) {
+    if (const Tensor* logits = require(c, "logits", DType::f32, {batch, -1, facts_.vocab_size})) {
       if (logits->shape()[1] > length) refuse(c, "logits", fmt::format("at most {} positions", length));
       count(logits);
     }
@@ -266,14 +258,15 @@ class Reader {
 
   SafetensorsFile file_;
   std::string source_;
-  const ModelConfig& config_;
+  const ModelFacts& facts_;
+  GoldenStages stages_;
   PixelSize size_;
 };
 
 }  // namespace
 
-Goldens Goldens::open(const std::filesystem::path& path, const ModelConfig& config) {
-  return Reader(path, config).read();
+Goldens Goldens::open(const std::filesystem::path& path, const Model& model) {
+  return Reader(path, model).read();
 }
 
 }  // namespace qvl

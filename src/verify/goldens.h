@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/model_config.h"
 #include "core/tensor.h"
 #include "image/pixel_size.h"
-#include "text/chat_template.h"
+#include "models/model.h"
+#include "text/chat.h"
 
 namespace qvl {
 
@@ -41,7 +41,7 @@ struct Goldens {
 
   // `vocab`, layers and widths come from `config`. Throws InputError for a file of another format and for
   // anything that does not fit the model.
-  [[nodiscard]] static Goldens open(const std::filesystem::path& path, const ModelConfig& config);
+  [[nodiscard]] static Goldens open(const std::filesystem::path& path, const Model& model);
 };
 
 }  // namespace qvl

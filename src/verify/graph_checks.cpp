@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 
 #include "core/mapped_file.h"
 #include "folder/artifact_names.h"
-#include "models/qwen25vl/text_graph.h"
-#include "models/qwen25vl/vision_graph.h"
+#include "models/model.h"
 #include "onnx/read/model_summary.h"
 #include "onnx/rewrite/quantized_graph.h"
 #include "qvl/version.h"
@@ -18,52 +18,17 @@ namespace {
 
 constexpr std::size_t kPaddingBlockBytes = std::size_t{1} << 20U;
 
-// An input or output as the contract has it. Dimensions that only a run knows go by their name.
-struct Port {
-  std::string name;
-  std::vector<std::string> dtypes;  // any of them
-  std::vector<std::string> shape;
-};
-
-struct Contract {
-  std::vector<Port> inputs;
-  std::vector<Port> outputs;
-};
-
-Contract contract_of(const ManifestArtifact& a, const ModelConfig& config) {
-  const auto number = [](std::int64_t n) { return std::to_string(n); };
-  if (a.artifact == Artifact::vision) {
-    const std::int64_t side = config.vision.patch_size * config.vision.spatial_merge_size;
-    const std::int64_t tokens = a.image_height_pixels / side * (a.image_width_pixels / side);
-    return {{{"pixel_values",
-              {"F32"},
-              {"1", number(config.vision.in_channels), number(a.image_height_pixels),
-               number(a.image_width_pixels)}}},
-            {{"vision_features", {"F32"}, {number(tokens), number(config.vision.out_hidden_size)}}}};
-  }
-  const std::vector<std::string> dtypes{"F16", "F32"};
-  Contract contract{
-      {{"input_ids", {"I64"}, {"batch", "seq"}}, {"attention_mask", {"I64", "BOOL"}, {"batch", "seq"}}},
-      {{"logits", dtypes, {"batch", "seq", number(config.text.vocab_size)}}}};
-  if (a.artifact == Artifact::text_with_image) {
-    contract.inputs.push_back({"image_embeds", dtypes, {"batch", "seq", number(config.text.hidden_size)}});
-  }
-  return contract;
-}
-
 std::string shown(const std::vector<std::string>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
 void require_ports(const char* side, const std::vector<ModelSummary::Port>& found,
-                   const std::vector<Port>& expected) {
-  for (const Port& port : expected) {
-    const auto same_name = [&](const ModelSummary::Port& p) { return p.name == port.name; };
-    const auto it = std::ranges::find_if(found, same_name);
-    const std::string wanted =
-        fmt::format("{} {} {}", port.name, fmt::join(port.dtypes, " or "), shown(port.shape));
+                   const std::vector<PortSpec>& expected) {
+  for (const PortSpec& port : expected) {
+    const auto it = std::ranges::find(found, port.name, &ModelSummary::Port::name);
+    const std::string wanted = fmt::format("{} {} {}", port.name, name(port.dtype), shown(port.shape));
     if (it == found.end()) throw InputError(fmt::format("no {} {}", side, wanted));
-    if (it->shape != port.shape || std::ranges::find(port.dtypes, it->dtype) == port.dtypes.end()) {
+    if (it->shape != port.shape || it->dtype != name(port.dtype)) {
       throw InputError(
           fmt::format("{} {} {} {}; {} is expected", side, it->name, it->dtype, shown(it->shape), wanted));
     }
@@ -82,36 +47,30 @@ void require_same_ports(const char* side, const std::vector<ModelSummary::Port>&
     throw InputError(fmt::format("the manifest lists other {}s than the graph has", side));
 }
 
-DType dtype_of_port(const std::vector<ModelSummary::Port>& ports, std::string_view name) {
+DType dtype_of_port(const std::vector<ModelSummary::Port>& ports, std::string_view name, DType otherwise) {
   for (const ModelSummary::Port& port : ports) {
-    if (port.name == name) return dtype_from_name(port.dtype).value_or(DType::f32);
+    if (port.name == name) return dtype_from_name(port.dtype).value_or(otherwise);
   }
-  return DType::f32;
+  return otherwise;
 }
 
-// The graph that this version of qvl makes of the same config and options.
-OnnxModel build(const SubjectArtifact& artifact, ModelConfig config) {
-  const ManifestArtifact& a = artifact.manifest;
-  // A checkpoint whose head differs from the embedding is not tied, whatever its config says.
+// The options that the artifact was exported with, told from its manifest entry and its ports.
+ArtifactOptions options_of(const ManifestArtifact& a, const ModelSummary& summary) {
+  ArtifactOptions options;
+  if (a.image_height_pixels > 0) options.picture = {a.image_height_pixels, a.image_width_pixels};
+  options.head = a.tied_head;
+  if (dtype_of_port(summary.outputs, "logits", DType::f16) == DType::f32) options.text_dtype = DType::f32;
+  if (dtype_of_port(summary.inputs, "attention_mask", DType::i64) == DType::boolean)
+    options.mask_dtype = DType::boolean;
+  return options;
+}
+
+// A checkpoint whose head differs from the embedding is not tied, whatever its config says.
+std::shared_ptr<const Model> model_of(const ManifestArtifact& a, const std::shared_ptr<const Model>& model) {
   const auto own_head = [](const TensorReport& t) {
     return t.name == "lm_head.weight" && t.source == t.name;
   };
-  if (std::ranges::any_of(a.tensors, own_head)) config.text.tie_word_embeddings = false;
-  const TensorTable table(config, a.tied_head);
-  if (a.artifact == Artifact::vision) {
-    VisionGraphOptions options;
-    options.height_pixels = a.image_height_pixels;
-    options.width_pixels = a.image_width_pixels;
-    return build_vision_graph(config, table, options);
-  }
-  const std::int64_t side = config.vision.patch_size * config.vision.spatial_merge_size;
-  TextGraphOptions options;
-  options.dtype = artifact.dtype;
-  options.mask_type = artifact.mask_dtype == DType::boolean ? MaskType::boolean : MaskType::int64;
-  options.with_image = a.artifact == Artifact::text_with_image;
-  options.picture_rows_tokens = a.image_height_pixels / side;
-  options.picture_columns_tokens = a.image_width_pixels / side;
-  return build_text_graph(config, table, options);
+  return std::ranges::any_of(a.tensors, own_head) ? model->with_own_head() : model;
 }
 
 // One artifact's checks.
@@ -146,7 +105,10 @@ class GraphCheck {
       return passed(fmt::format("{}; made by {}, so not compared with the graph that qvl {} builds", good,
                                 summary.producer, QVL_VERSION));
     }
-    auto rebuilt = std::make_unique<OnnxModel>(build(artifact_, subject_.configs->model));
+    const auto model = model_of(a(), subject_.configs->model);
+    const ArtifactOptions options = options_of(a(), summary);
+    const ArtifactSpec spec = spec_of(*model, subject_.manifest.set, a().artifact, options);
+    auto rebuilt = std::make_unique<OnnxModel>(spec.build(model->tensors(options.head), {}));
     if (!subject_.manifest.plan.empty()) {
       artifact_.rebuilt = std::move(rebuilt);
       return passed(good +
@@ -252,9 +214,10 @@ class GraphCheck {
       throw InputError(fmt::format("pictures of {} x {} pixels; at most {} pixels are expected",
                                    a().image_width_pixels, a().image_height_pixels, kMostPicturePixels));
     }
-    const Contract contract = contract_of(a(), subject_.configs->model);
-    require_ports("input", summary.inputs, contract.inputs);
-    require_ports("output", summary.outputs, contract.outputs);
+    const ArtifactOptions options = options_of(a(), summary);
+    const ArtifactSpec spec = spec_of(*subject_.configs->model, subject_.manifest.set, a().artifact, options);
+    require_ports("input", summary.inputs, spec.inputs);
+    require_ports("output", summary.outputs, spec.outputs);
     require_same_ports("input", summary.inputs, a().inputs);
     require_same_ports("output", summary.outputs, a().outputs);
     const bool quantized = !subject_.manifest.plan.empty();
@@ -263,19 +226,11 @@ class GraphCheck {
       throw InputError(fmt::format("opset {}{}; {} is expected", summary.opset,
                                    summary.other_opsets.empty() ? "" : " and other operators", a().opset));
     }
-    ExportOptions options;
-    options.image_width_pixels = a().image_width_pixels;
-    options.image_height_pixels = a().image_height_pixels;
-    if (a().artifact != Artifact::vision) {
-      artifact_.dtype = dtype_of_port(summary.outputs, "logits");
-      artifact_.mask_dtype = dtype_of_port(summary.inputs, "attention_mask");
-      options.text_in_f32 = artifact_.dtype == DType::f32;
+    if (!artifact_.kind.encodes_pictures) {
+      artifact_.dtype = options.text_dtype;
+      artifact_.mask_dtype = options.mask_dtype;
     }
-    if (a().artifact == Artifact::text_with_image &&
-        dtype_of_port(summary.inputs, "image_embeds") != artifact_.dtype) {
-      throw InputError("image_embeds and logits have different dtypes");
-    }
-    const std::string file = file_name(a().artifact, subject_.manifest.stem, options);
+    const std::string file = spec.file(subject_.manifest.stem);
     if (a().file != file || a().data_file != data_file_name(file)) {
       throw InputError(fmt::format("the files are called {} and {}; {} and {} are expected", a().file,
                                    a().data_file, file, data_file_name(file)));
@@ -290,7 +245,7 @@ class GraphCheck {
 
 void check_graphs(Subject& subject, CheckList& checks) {
   for (SubjectArtifact& artifact : subject.artifacts) {
-    const std::string which = name(artifact.manifest.artifact);
+    const std::string& which = artifact.manifest.artifact;
     GraphCheck check(subject, artifact);
     checks.add("manifest." + which, [&] { return check.tensors(); });
     if (artifact.probe == nullptr) {

@@ -7,7 +7,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "folder/manifest.h"
-#include "models/qwen25vl/tensor_table.h"
+#include "models/tensor_table.h"
 #include "verify/weight_compare.h"
 
 namespace qvl {

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 
 #include "image/rgb_image.h"
-#include "models/qwen25vl/picture_input.h"
+#include "models/picture_pixels.h"
 #include "verify/outputs.h"
 #include "verify/text_input.h"
 
@@ -39,21 +40,21 @@ class RunChecks {
 
   void run() {
     checks_.add("run.vision", [this] { return vision(); });
-    text("run.text.padding", Artifact::text);
-    text("run.text_with_image.padding", Artifact::text_with_image);
+    text("run.text.padding", kTextArtifact);
+    text("run.text_with_image.padding", kTextWithImageArtifact);
   }
 
  private:
   // Why an artifact is not run; empty when it is.
-  std::string obstacle(Artifact artifact) {
+  std::string obstacle(std::string_view artifact) {
     if (subject_.find(artifact) == nullptr) return "the folder has no such artifact";
     if (subject_.runnable(artifact) == nullptr) return "the artifact failed its checks";
     return subject_.configs ? "" : "the configs cannot be read";
   }
 
   Check vision() {
-    if (const std::string why = obstacle(Artifact::vision); !why.empty()) return skipped(why);
-    const ManifestArtifact& a = subject_.find(Artifact::vision)->manifest;
+    if (const std::string why = obstacle(kVisionArtifact); !why.empty()) return skipped(why);
+    const ManifestArtifact& a = subject_.find(kVisionArtifact)->manifest;
     const PixelSize size{a.image_height_pixels, a.image_width_pixels};
     const Session session(subject_.place(a.file), options_);
     std::vector<std::vector<float>> features;
@@ -76,8 +77,8 @@ class RunChecks {
   }
 
   // All checks of one text artifact, in one session.
-  void text(const std::string& padding_check, Artifact artifact) {
-    const bool with_image = artifact == Artifact::text_with_image;
+  void text(const std::string& padding_check, std::string_view artifact) {
+    const bool with_image = artifact == kTextWithImageArtifact;
     if (const std::string why = obstacle(artifact); !why.empty()) {
       checks_.add(padding_check, skipped(why));
       if (with_image) {
@@ -103,23 +104,23 @@ class RunChecks {
   }
 
   // The logits at these places of a batch.
-  [[nodiscard]] std::vector<float> logits(const TextRunner& runner, const TextBatch& batch,
+  [[nodiscard]] std::vector<float> logits(const TextRunner& runner, const TokenBatch& batch,
                                           std::span<const float> features,
                                           std::span<const std::int64_t> places) const {
     return rows_of(runner.run(batch, features, {"logits"}).front().view(),
-                   subject_.configs->model.text.vocab_size, places);
+                   subject_.configs->model->facts().vocab_size, places);
   }
 
-  Check padding(const TextRunner& runner, Artifact artifact) {
+  Check padding(const TextRunner& runner, std::string_view artifact) {
     const TokenIds row = plain_ids(*subject_.configs, kShortRow, 1);
     const TokenIds longer = plain_ids(*subject_.configs, kLongRow, 2);
-    const TextBatch alone = TextBatch::of(std::vector<TokenIds>{row}, PaddingSide::right, padding_id());
-    std::vector<float>& expected = artifact == Artifact::text ? text_logits_ : picture_logits_;
+    const TokenBatch alone = TokenBatch::of(std::vector<TokenIds>{row}, PaddingSide::right, padding_id());
+    std::vector<float>& expected = artifact == kTextArtifact ? text_logits_ : picture_logits_;
     expected = logits(runner, alone, {}, alone.tokens());
     if (!all_finite(expected)) return failed("logits are not finite");
     double worst = 0;
     for (const PaddingSide side : {PaddingSide::right, PaddingSide::left}) {
-      const TextBatch batch = TextBatch::of(std::vector<TokenIds>{row, longer}, side, padding_id());
+      const TokenBatch batch = TokenBatch::of(std::vector<TokenIds>{row, longer}, side, padding_id());
       const std::vector<float> found = logits(runner, batch, {}, batch.tokens());  // of the short row first
       if (!all_finite(found)) return failed("logits of a padded batch are not finite");
       worst = std::max(worst, difference_of(std::span(found).first(expected.size()), expected).relative);
@@ -132,8 +133,8 @@ class RunChecks {
   Check agreement() {
     if (text_logits_.empty() || picture_logits_.empty())
       return skipped("both text artifacts must run for it");
-    const SubjectArtifact& text = *subject_.find(Artifact::text);
-    const SubjectArtifact& other = *subject_.find(Artifact::text_with_image);
+    const SubjectArtifact& text = *subject_.find(kTextArtifact);
+    const SubjectArtifact& other = *subject_.find(kTextWithImageArtifact);
     const double difference = difference_of(picture_logits_, text_logits_).relative;
     const DType coarser = text.dtype == DType::f32 ? other.dtype : text.dtype;
     return within(difference, bar_of(coarser),
@@ -143,12 +144,12 @@ class RunChecks {
 
   // Plain tokens around `count` image tokens for each picture.
   [[nodiscard]] TokenIds picture_prompt(std::size_t count, std::uint32_t pictures) const {
-    const ModelConfig& model = subject_.configs->model;
+    const ModelFacts& model = subject_.configs->model->facts();
     TokenIds ids = plain_ids(*subject_.configs, 3, 3);
     for (std::uint32_t picture = 0; picture < pictures; ++picture) {
-      ids.push_back(model.vision_start_token_id);
+      ids.push_back(model.picture_start_token_id);
       ids.insert(ids.end(), count, model.image_token_id);
-      ids.push_back(model.vision_end_token_id);
+      ids.push_back(model.picture_end_token_id);
       const TokenIds more = plain_ids(*subject_.configs, 3, 4 + picture);
       ids.insert(ids.end(), more.begin(), more.end());
     }
@@ -158,22 +159,22 @@ class RunChecks {
 
   Check pictures(const TextRunner& runner) {
     if (features_.empty()) return skipped("vision is not run");
-    const ManifestArtifact& vision = subject_.find(Artifact::vision)->manifest;
-    const ManifestArtifact& text = subject_.find(Artifact::text_with_image)->manifest;
+    const ManifestArtifact& vision = subject_.find(kVisionArtifact)->manifest;
+    const ManifestArtifact& text = subject_.find(kTextWithImageArtifact)->manifest;
     if (vision.image_width_pixels != text.image_width_pixels ||
         vision.image_height_pixels != text.image_height_pixels) {
       return failed("vision and text_with_image are not for one picture size");
     }
-    const auto width = static_cast<std::size_t>(subject_.configs->model.text.hidden_size);
+    const auto width = static_cast<std::size_t>(subject_.configs->model->facts().hidden_size);
     const std::size_t tokens = features_.size() / width / 2;
-    const TextBatch both =
-        TextBatch::of(std::vector<TokenIds>{picture_prompt(tokens, 2)}, PaddingSide::right, padding_id());
+    const TokenBatch both =
+        TokenBatch::of(std::vector<TokenIds>{picture_prompt(tokens, 2)}, PaddingSide::right, padding_id());
     if (!all_finite(logits(runner, both, features_, both.tokens())))
       return failed("logits after two pictures are not finite");
     // A few image tokens are enough to see that they count.
     const std::size_t few = std::min<std::size_t>(tokens, 4);
-    const TextBatch small =
-        TextBatch::of(std::vector<TokenIds>{picture_prompt(few, 1)}, PaddingSide::right, padding_id());
+    const TokenBatch small =
+        TokenBatch::of(std::vector<TokenIds>{picture_prompt(few, 1)}, PaddingSide::right, padding_id());
     const std::vector<std::int64_t> last{small.length() - 1};
     const std::span<const float> all(features_);
     const std::vector<float> one = logits(runner, small, all.first(few * width), last);

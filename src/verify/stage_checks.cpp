@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <string_view>
 
 #include "image/resize.h"
-#include "models/qwen25vl/picture_input.h"
-#include "models/qwen25vl/prompt_layout.h"
+#include "models/family.h"
+#include "models/picture_pixels.h"
 #include "verify/outputs.h"
 #include "verify/stage_compare.h"
 
@@ -23,13 +24,25 @@ constexpr double kBf16Bar = 5e-2;
 constexpr float kF32Gap = 1e-3F;
 constexpr float kF16Gap = 5e-2F;
 
+// Every stage in the order of computation, as it stands in a certificate; "vision" and "text" stand for what
+// is skipped as a whole.
+std::vector<std::string> stage_order(const GoldenStages& stages) {
+  std::vector<std::string> order{"resize", "pixel_values", "token_ids", "position_ids", "vision"};
+  for (const StageValue& stage : stages.vision) order.push_back(stage.stage);
+  for (const char* stage : {"vision_features", "text"}) order.emplace_back(stage);
+  for (const StageValue& stage : stages.text) order.push_back(stage.stage);
+  for (const char* stage : {"logits", "greedy"}) order.emplace_back(stage);
+  return order;
+}
+
 class StageChecks {
  public:
   StageChecks(Subject& subject, const Goldens& goldens)
       : subject_(subject),
         goldens_(goldens),
         configs_(*subject.configs),
-        order_(stage_order(configs_.model)),
+        stages_(configs_.model->golden_stages()),
+        order_(stage_order(stages_)),
         options_(session_options_of(subject)),
         work_(goldens.cases.size()) {}
 
@@ -123,17 +136,13 @@ class StageChecks {
       if (g.messages.empty()) {
         for (const std::string& text : g.texts) rows.push_back(configs_.tokenizer.encode(text));
       } else {
-        const std::vector<std::int64_t> pictures(g.has_picture ? 1 : 0, tokens_per_picture());
-        rows.push_back(expand_image_tokens(configs_.tokenizer.encode(render_chat(g.messages)), pictures,
-                                           configs_.model.image_token_id));
+        const std::vector<std::int64_t> pictures(g.has_picture ? 1 : 0,
+                                                 configs_.model->facts().picture_tokens(goldens_.image_size));
+        rows.push_back(configs_.model->lay_out_prompt(
+            configs_.tokenizer.encode(configs_.model->family().render_chat(g.messages)), pictures));
       }
       return compare_ids(rows, batch_of(g, nullptr));
     });
-  }
-
-  [[nodiscard]] std::int64_t tokens_per_picture() const {
-    const std::int64_t side = configs_.model.vision.patch_size * configs_.model.vision.spatial_merge_size;
-    return goldens_.image_size.height / side * (goldens_.image_size.width / side);
   }
 
   // --- the models ---
@@ -181,7 +190,7 @@ class StageChecks {
     for (std::size_t i = 0; i < work_.size(); ++i) {
       if (work_[i].pixels) cases.push_back(i);
     }
-    const SubjectArtifact* artifact = subject_.runnable(Artifact::vision);
+    const SubjectArtifact* artifact = subject_.runnable(kVisionArtifact);
     if (!subject_.options.run || artifact == nullptr) {
       for (const std::size_t i : cases) add(i, "vision", [&] { return skipped(why_not_run()); });
     } else if (!cases.empty()) {
@@ -193,8 +202,7 @@ class StageChecks {
   }
 
   void vision_inside(const SubjectArtifact& artifact, std::span<const std::size_t> cases) {
-    const VisionConfig& config = configs_.model.vision;
-    const std::vector<StageValue> stages = wanted(*artifact.probe, vision_stages(config), cases);
+    const std::vector<StageValue> stages = wanted(*artifact.probe, stages_.vision, cases);
     if (stages.empty()) return;
     std::vector<std::string> values;
     for (const StageValue& s : stages) values.push_back(s.value);
@@ -205,9 +213,8 @@ class StageChecks {
       if (rows == nullptr) continue;
       const auto outputs =
           session.run({{"pixel_values", work_[i].pixels->view()}}, values, subject_.options.cancel);
-      compare_inside(i, stages, outputs,
-                     our_window_rows(rows->as<std::int64_t>(), goldens_.image_size, config),
-                     config.hidden_size, DType::f32);
+      compare_inside(i, stages, outputs, stages_.our_rows(rows->as<std::int64_t>(), goldens_.image_size),
+                     stages_.vision_width, DType::f32);
     }
   }
 
@@ -226,12 +233,12 @@ class StageChecks {
   }
 
   // The golden's prompt, with the answer behind it where there is one.
-  static TextBatch batch_of(const GoldenCase& g, const Tensor* answer) {
+  static TokenBatch batch_of(const GoldenCase& g, const Tensor* answer) {
     const Tensor& ids = *g.find("input_ids");
     const Tensor* mask = g.find("attention_mask");
     const std::int64_t more = answer == nullptr ? 0 : answer->count();
     const Shape shape{ids.shape()[0], ids.shape()[1] + more};
-    TextBatch batch{Tensor(DType::i64, shape), Tensor(DType::i64, shape)};
+    TokenBatch batch{Tensor(DType::i64, shape), Tensor(DType::i64, shape)};
     std::ranges::fill(batch.mask.as<std::int64_t>(), 1);
     const auto length = static_cast<std::size_t>(ids.shape()[1]);
     const auto wide = static_cast<std::size_t>(shape[1]);
@@ -247,22 +254,23 @@ class StageChecks {
   }
 
   void text() {
-    std::map<Artifact, std::vector<std::size_t>> by_artifact;
+    std::map<std::size_t, std::vector<std::size_t>> by_artifact;  // by place in the set
     for (std::size_t i = 0; i < work_.size(); ++i) {
       if (golden(i, "input_ids") == nullptr) continue;
-      const bool plain = !goldens_.cases[i].has_picture && subject_.runnable(Artifact::text) != nullptr;
-      const Artifact which = plain ? Artifact::text : Artifact::text_with_image;
+      const bool plain = !goldens_.cases[i].has_picture && subject_.runnable(kTextArtifact) != nullptr;
+      const std::string_view which = plain ? kTextArtifact : kTextWithImageArtifact;
       if (!subject_.options.run || subject_.runnable(which) == nullptr) {
         add(i, "text", [&] { return skipped(why_not_run()); });
       } else if (goldens_.cases[i].has_picture && !has_features(i)) {
         add(i, "text", [] { return skipped("there are no features of its picture"); });
       } else {
-        by_artifact[which].push_back(i);
+        by_artifact[rank_of(subject_.manifest.set, which)].push_back(i);
       }
     }
     for (const auto& entry : by_artifact) {
       const std::vector<std::size_t>& cases = entry.second;
-      const SubjectArtifact& artifact = *subject_.runnable(entry.first);
+      const SubjectArtifact& artifact =
+          *subject_.runnable(artifacts_of(subject_.manifest.set)[entry.first].name);
       attempt(cases.front(), "text", [&] {
         text_inside(artifact, cases);
         text_outputs(artifact, cases);
@@ -279,17 +287,17 @@ class StageChecks {
   }
 
   void text_inside(const SubjectArtifact& artifact, std::span<const std::size_t> cases) {
-    const TextConfig& config = configs_.model.text;
-    const bool with_pictures = artifact.manifest.artifact == Artifact::text_with_image;
-    const std::vector<StageValue> stages = wanted(*artifact.probe, text_stages(config, with_pictures), cases);
-    const PositionValues positions = position_values(*artifact.probe, config);
+    const std::vector<StageValue> stages =
+        wanted(*artifact.probe, artifact.kind.takes_pictures ? stages_.text_with_image : stages_.text, cases);
+    const PositionValues positions =
+        stages_.positions ? stages_.positions(*artifact.probe) : PositionValues{};
     std::vector<std::string> values;
     for (const StageValue& s : stages) values.push_back(s.value);
     for (const PositionValue& p : positions.found) values.push_back(p.value);
     std::optional<TextRunner> runner;
     if (!values.empty()) runner.emplace(subject_, artifact, options_, values);
     for (const std::size_t i : cases) {
-      const TextBatch batch = batch_of(goldens_.cases[i], nullptr);
+      const TokenBatch batch = batch_of(goldens_.cases[i], nullptr);
       std::vector<OutputTensor> outputs;
       const auto run = [&] {
         if (runner) outputs = runner->run(batch, work_[i].features, values);
@@ -302,7 +310,8 @@ class StageChecks {
         add(i, "position_ids", [&] { return compare_positions(batch, positions, found, *expected); });
       }
       if (const Tensor* rows = golden(i, "text.rows"))
-        compare_inside(i, stages, outputs, rows->as<std::int64_t>(), config.hidden_size, artifact.dtype);
+        compare_inside(i, stages, outputs, rows->as<std::int64_t>(), configs_.model->facts().hidden_size,
+                       artifact.dtype);
     }
   }
 
@@ -313,7 +322,7 @@ class StageChecks {
       const Tensor* expected = golden(i, "logits");
       const Tensor* answer = golden(i, "greedy_ids");
       if (expected == nullptr && answer == nullptr) continue;
-      const TextBatch batch = batch_of(goldens_.cases[i], answer);
+      const TokenBatch batch = batch_of(goldens_.cases[i], answer);
       std::vector<OutputTensor> outputs;
       if (!attempt(i, "text", [&] { outputs = runner.run(batch, work_[i].features, {"logits"}); })) continue;
       const TensorView logits = outputs.front().view();
@@ -333,6 +342,7 @@ class StageChecks {
   Subject& subject_;
   const Goldens& goldens_;
   const FolderConfigs& configs_;
+  GoldenStages stages_;
   std::vector<std::string> order_;
   SessionOptions options_;
   std::vector<Work> work_;                                        // by case
@@ -345,7 +355,7 @@ Check fitting(Subject& subject, const Goldens& goldens) {
     return failed(fmt::format("made from another checkpoint: its fingerprint is {}, the folder's is {}",
                               goldens.fingerprint, subject.manifest.fingerprint));
   }
-  for (const Artifact artifact : {Artifact::vision, Artifact::text_with_image}) {
+  for (const std::string_view artifact : {kVisionArtifact, kTextWithImageArtifact}) {
     const SubjectArtifact* a = subject.find(artifact);
     if (a == nullptr) continue;
     const PixelSize size{a->manifest.image_height_pixels, a->manifest.image_width_pixels};

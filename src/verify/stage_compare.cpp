@@ -57,7 +57,7 @@ Check compare_pixels(const RgbImage& found, const RgbImage& expected) {
                             b[first]));
 }
 
-Check compare_ids(std::span<const TokenIds> found, const TextBatch& batch) {
+Check compare_ids(std::span<const TokenIds> found, const TokenBatch& batch) {
   if (static_cast<std::int64_t>(found.size()) != batch.batch())
     return failed(fmt::format("{} prompts for {} rows of ids", found.size(), batch.batch()));
   for (std::size_t row = 0; row < found.size(); ++row) {
@@ -72,7 +72,7 @@ Check compare_ids(std::span<const TokenIds> found, const TextBatch& batch) {
   return passed(fmt::format("the ids of {} prompts are equal", found.size()));
 }
 
-Check compare_positions(const TextBatch& batch, const PositionValues& positions,
+Check compare_positions(const TokenBatch& batch, const PositionValues& positions,
                         std::span<const TensorView> outputs, const Tensor& expected) {
   const std::vector<std::int64_t> places = batch.tokens();
   const auto row_size = static_cast<std::size_t>(batch.batch() * batch.length());
@@ -106,7 +106,7 @@ Check compare_positions(const TextBatch& batch, const PositionValues& positions,
   return passed(fmt::format("{} positions of {} tokens are equal", compared, places.size()));
 }
 
-Check compare_logits(const TextBatch& batch, const TensorView& logits, const Tensor& expected,
+Check compare_logits(const TokenBatch& batch, const TensorView& logits, const Tensor& expected,
                      std::int64_t prompt, double bar) {
   const std::int64_t kept = expected.shape()[1];
   const std::int64_t vocab = expected.shape()[2];

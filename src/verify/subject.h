@@ -7,12 +7,10 @@
 #include <optional>
 #include <vector>
 
-#include "checkpoint/checkpoint.h"
 #include "checkpoint/generation_config.h"
-#include "checkpoint/model_config.h"
 #include "checkpoint/preprocessor_config.h"
 #include "folder/manifest.h"
-#include "models/qwen25vl/tensor_table.h"
+#include "models/model_checkpoint.h"
 #include "onnx/onnx_model.h"
 #include "onnx/read/model_probe.h"
 #include "qvl/verify.h"
@@ -25,7 +23,7 @@ inline constexpr std::int64_t kMostPicturePixels = 12'845'056;
 
 // What config.json and the files beside it say.
 struct FolderConfigs {
-  ModelConfig model;
+  std::shared_ptr<const Model> model;
   GenerationConfig generation;
   PreprocessorConfig preprocessor;
   Tokenizer tokenizer;
@@ -33,6 +31,7 @@ struct FolderConfigs {
 
 struct SubjectArtifact {
   ManifestArtifact manifest;
+  ArtifactKind kind;
   bool whole = false;                 // both files are there, as long as the manifest says
   std::unique_ptr<ModelProbe> probe;  // null when the graph cannot be read
   bool agrees = false;                // the manifest's list of tensors is the graph's
@@ -47,19 +46,19 @@ struct Subject {
   const VerifyOptions& options;
   Manifest manifest;
   std::optional<FolderConfigs> configs;  // nothing when they cannot be read
-  std::optional<Checkpoint> checkpoint;
+  std::optional<ModelCheckpoint> checkpoint;
   std::vector<SubjectArtifact> artifacts;  // vision, text, text_with_image; those that the manifest lists
 
   [[nodiscard]] std::filesystem::path place(const std::string& file) const { return options.folder / file; }
   // Null when the folder does not have it.
-  [[nodiscard]] SubjectArtifact* find(Artifact artifact) {
+  [[nodiscard]] SubjectArtifact* find(std::string_view artifact) {
     for (SubjectArtifact& a : artifacts) {
       if (a.manifest.artifact == artifact) return &a;
     }
     return nullptr;
   }
   // Null when it is not there or may not be run.
-  [[nodiscard]] SubjectArtifact* runnable(Artifact artifact) {
+  [[nodiscard]] SubjectArtifact* runnable(std::string_view artifact) {
     SubjectArtifact* a = find(artifact);
     return a != nullptr && a->runnable ? a : nullptr;
   }

@@ -2,35 +2,16 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/tensor.h"
+#include "models/decoder_inputs.h"
 #include "runtime/session.h"
 #include "verify/subject.h"
 
 namespace qvl {
-
-using TokenIds = std::vector<std::int64_t>;
-
-enum class PaddingSide { left, right };
-
-// Rows of one length.
-struct TextBatch {
-  Tensor ids;   // i64 [batch, seq]
-  Tensor mask;  // i64 [batch, seq], 1 at tokens
-
-  // Shorter rows are filled up with `padding`, which the mask hides.
-  [[nodiscard]] static TextBatch of(std::span<const TokenIds> rows, PaddingSide side, std::int64_t padding);
-
-  [[nodiscard]] std::int64_t batch() const { return ids.shape()[0]; }
-  [[nodiscard]] std::int64_t length() const { return ids.shape()[1]; }
-  // Places in [0, batch x seq) of the tokens of one row, or of all.
-  [[nodiscard]] std::vector<std::int64_t> tokens_of(std::int64_t row) const;
-  [[nodiscard]] std::vector<std::int64_t> tokens() const;
-};
 
 // A session of a text artifact.
 class TextRunner {
@@ -44,20 +25,14 @@ class TextRunner {
   // Outputs by name. `features` are f32 rows [n, hidden] that are laid at the unpadded image tokens, one
   // after the other; without pictures they are empty. Throws InputError when there are fewer or more than
   // image tokens.
-  [[nodiscard]] std::vector<OutputTensor> run(const TextBatch& batch, std::span<const float> features,
+  [[nodiscard]] std::vector<OutputTensor> run(const TokenBatch& batch, std::span<const float> features,
                                               const std::vector<std::string>& outputs) const;
 
  private:
-  [[nodiscard]] Tensor mask_of(const TextBatch& batch) const;
-  [[nodiscard]] Tensor embeds_of(const TextBatch& batch, std::span<const float> features) const;
-
   const CancelToken* cancel_;
   Session session_;
-  DType dtype_;
-  DType mask_dtype_;
-  bool takes_pictures_;
-  std::int64_t hidden_;
-  std::int64_t image_token_;
+  DecoderPorts ports_;
+  ModelFacts facts_;
 };
 
 // Throws UsageError when there is no such provider.

@@ -21,7 +21,7 @@ Certificate verify_folder(const VerifyOptions& options) {
   check_configs(subject, checks);
   std::optional<Goldens> goldens;
   if (!options.goldens.empty() && subject.configs)
-    goldens = Goldens::open(options.goldens, subject.configs->model);
+    goldens = Goldens::open(options.goldens, *subject.configs->model);
   check_checksums(subject, checks);
   check_graphs(subject, checks);
   check_constants(subject, checks);

@@ -50,7 +50,7 @@ Check compare(const Subject& subject, const SubjectArtifact& artifact, const std
   options.progress = &progress;
   const WeightComparison comparison =
       compare_weights(subject.place(artifact.manifest.data_file), tasks,
-                      subject.checkpoint ? &*subject.checkpoint : nullptr, options);
+                      subject.checkpoint ? &subject.checkpoint->files : nullptr, options);
   progress.end();
   Check check = passed(good);
   if (!comparison.problems.empty()) {
@@ -77,8 +77,7 @@ bool is_twin(const Subject& subject, const SubjectArtifact& a, const SubjectArti
 // Every tensor that the checkpoint's model has in this artifact as it is. Throws InputError when the manifest
 // lacks one.
 std::vector<WeightTask> tasks_of(const SubjectArtifact& artifact, const TensorTable& table) {
-  const TensorPart part =
-      artifact.manifest.artifact == Artifact::vision ? TensorPart::vision : TensorPart::text;
+  const TensorPart part = artifact.kind.encodes_pictures ? TensorPart::vision : TensorPart::text;
   std::vector<WeightTask> tasks;
   for (const TensorRow& row : table.rows()) {
     if (row.part != part) continue;
@@ -95,8 +94,7 @@ std::vector<WeightTask> tasks_of(const SubjectArtifact& artifact, const TensorTa
 }
 
 std::vector<QuantizedTask> quantized_tasks_of(const SubjectArtifact& artifact, const TensorTable& table) {
-  const TensorPart part =
-      artifact.manifest.artifact == Artifact::vision ? TensorPart::vision : TensorPart::text;
+  const TensorPart part = artifact.kind.encodes_pictures ? TensorPart::vision : TensorPart::text;
   std::vector<QuantizedTask> tasks;
   for (const TensorRow& row : table.rows()) {
     if (row.part != part) continue;
@@ -111,7 +109,7 @@ class WeightCheck {
   explicit WeightCheck(const Subject& subject) : subject_(subject) {}
 
   Check fingerprint() {
-    const std::string found = checkpoint_fingerprint(*subject_.checkpoint);
+    const std::string found = checkpoint_fingerprint(subject_.checkpoint->files);
     same_ = found == subject_.manifest.fingerprint;
     if (same_) return passed("its fingerprint is the manifest's: the folder was exported from it");
     return failed(
@@ -129,11 +127,11 @@ class WeightCheck {
       check.detail += fmt::format(" (one file with {})", other.manifest.data_file);
       return check;
     }
-    const TensorTable table(subject_.checkpoint->config(), artifact.manifest.tied_head);
-    table.require_match(*subject_.checkpoint);
-    Check check = compare(subject_, artifact, tasks_of(artifact, table),
-                          "weights of " + name(artifact.manifest.artifact), !same_,
-                          "every tensor is the checkpoint's after the stated conversion, bit for bit");
+    const TensorTable table = subject_.checkpoint->model->tensors(artifact.manifest.tied_head);
+    table.require_match(subject_.checkpoint->files);
+    Check check =
+        compare(subject_, artifact, tasks_of(artifact, table), "weights of " + artifact.manifest.artifact,
+                !same_, "every tensor is the checkpoint's after the stated conversion, bit for bit");
     const std::vector<QuantizedTask> quantized = quantized_tasks_of(artifact, table);
     if (check.status == CheckStatus::passed && !quantized.empty())
       check = with_quantized(artifact, quantized, check);
@@ -147,9 +145,9 @@ class WeightCheck {
     SharedProgress progress(subject_.options.progress);
     std::uint64_t bytes = 0;
     for (const QuantizedTask& task : tasks) bytes += task.levels->size_bytes;
-    progress.begin("quantized weights of " + name(artifact.manifest.artifact), bytes);
+    progress.begin("quantized weights of " + artifact.manifest.artifact, bytes);
     const WeightComparison found =
-        compare_quantized(subject_.place(artifact.manifest.data_file), tasks, *subject_.checkpoint,
+        compare_quantized(subject_.place(artifact.manifest.data_file), tasks, subject_.checkpoint->files,
                           {subject_.options.threads, false, subject_.options.cancel, &progress});
     progress.end();
     Check check = passed("every tensor is the checkpoint's, converted or rounded as stated");
@@ -173,7 +171,7 @@ class WeightCheck {
 
 void check_constants(const Subject& subject, CheckList& checks) {
   for (const SubjectArtifact& artifact : subject.artifacts) {
-    checks.add("constants." + name(artifact.manifest.artifact), [&] {
+    checks.add("constants." + artifact.manifest.artifact, [&] {
       if (const std::string why = obstacle(artifact); !why.empty()) return skipped(why);
       if (artifact.rebuilt == nullptr)
         return skipped("the graph is not known to be what this version of qvl builds");
@@ -185,7 +183,7 @@ void check_constants(const Subject& subject, CheckList& checks) {
         tasks.push_back({report, &*tensor.values, nullptr});
       }
       if (tasks.empty()) return passed("all its constants lie in the graph");
-      return compare(subject, artifact, tasks, "constants of " + name(artifact.manifest.artifact), false,
+      return compare(subject, artifact, tasks, "constants of " + artifact.manifest.artifact, false,
                      "what qvl computed is what it computes from config.json now, bit for bit");
     });
   }
@@ -195,7 +193,7 @@ void check_weights(const Subject& subject, CheckList& checks) {
   WeightCheck check(subject);
   if (subject.checkpoint) checks.add("checkpoint", [&] { return check.fingerprint(); });
   for (const SubjectArtifact& artifact : subject.artifacts) {
-    const std::string which = "weights." + name(artifact.manifest.artifact);
+    const std::string which = "weights." + artifact.manifest.artifact;
     if (!subject.checkpoint) {
       checks.add(which, skipped("no checkpoint: --checkpoint CHECKPOINT compares every tensor with it"));
     } else {

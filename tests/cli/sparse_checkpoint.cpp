@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "core/json_text.h"
-#include "models/qwen25vl/tensor_table.h"
+#include "models/qwen25vl/tensors.h"
 #include "support/test_data.h"
 
 namespace qvl::test {
@@ -21,7 +21,7 @@ void write_sparse_checkpoint(const fs::path& folder, std::int64_t vocab_size) {
   write_file(folder / "config.json", config.dump());
   Json header = Json::object();
   std::int64_t offset = 0;
-  const TensorTable table(read_model_config(folder / "config.json"));
+  const TensorTable table = qwen25vl::tensor_table(qwen25vl::read_model_config(folder / "config.json"));
   for (const TensorRow& row : table.rows()) {
     const std::int64_t size = *element_count(row.shape) * 2;
     header[row.name] = {{"dtype", "BF16"}, {"shape", row.shape}, {"data_offsets", {offset, offset + size}}};

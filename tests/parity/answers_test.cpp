@@ -9,15 +9,19 @@
 #include "engine/vision_encoder.h"
 #include "folder/model_folder.h"
 #include "image/decode.h"
-#include "models/qwen25vl/prompt_layout.h"
+#include "models/picture_pixels.h"
+#include "models/prompt_layout.h"
+#include "models/qwen25vl/chat_template.h"
 #include "parity/golden.h"
 #include "qvl/qvl.h"
 #include "support/test_data.h"
-#include "text/chat_template.h"
+#include "text/chat.h"
 #include "text/tokenizer.h"
 
 namespace qvl {
 namespace {
+
+using namespace qwen25vl;
 
 // Below this distance between the two highest logits another precision may take the other token
 // (shapes-data/README.md).
@@ -65,7 +69,7 @@ class TeacherForced {
     const Tensor features = vision_.encode(fixed_size_pixels(read_image(test::data("shapes-data/" + picture)),
                                                              folder_.picture_size(), folder_.preprocessor()),
                                            nullptr);
-    const std::int64_t image_token = folder_.config().image_token_id;
+    const std::int64_t image_token = folder_.model().facts().image_token_id;
     const std::vector<std::int64_t> tokens{features.shape().front()};
     std::vector<std::int64_t> ids =
         expand_image_tokens(tokenizer_.encode(render_chat(messages)), tokens, image_token);
@@ -77,14 +81,14 @@ class TeacherForced {
     Tensor mask(DType::i64, input.shape());
     std::ranges::fill(mask.as<std::int64_t>(), 1);
     const Tensor embeds = test::image_embeds(input, test::to_floats(features.view()),
-                                             folder_.config().text.hidden_size, image_token, dtype_);
+                                             folder_.model().facts().hidden_size, image_token, dtype_);
     const auto logits = test::to_floats(text_
                                             .run({{"input_ids", input.view()},
                                                   {"attention_mask", mask.view()},
                                                   {"image_embeds", embeds.view()}})
                                             .front()
                                             .view());
-    const auto vocab = static_cast<std::ptrdiff_t>(folder_.config().text.vocab_size);
+    const auto vocab = static_cast<std::ptrdiff_t>(folder_.model().facts().vocab_size);
     for (std::size_t i = 0; i <= answer.size(); ++i) {
       const auto at = logits.begin() + static_cast<std::ptrdiff_t>(prompt + i - 1) * vocab;
       const std::int64_t best = std::max_element(at, at + vocab) - at;
@@ -160,15 +164,14 @@ TEST(Answers, OfTheTinyCheckpoints) {
     options.checkpoint = test::data("checkpoints/" + checkpoint);
     options.out = out.path();
     options.text_in_f32 = true;
-    options.only = {Artifact::vision, Artifact::text_with_image};
+    options.only = {"vision", "text_with_image"};
     export_checkpoint(options);
     const ModelFolder folder(out.path());
     const VisionEncoder vision(folder.artifact("vision"), SessionOptions{});
     const std::vector<Tensor> features{vision.encode(test::pixel_values("photo-672.png", 672, 672), nullptr)};
     const Json& ids = golden.inputs()["image_672"]["input_ids"];
-    TextDecoder decoder(folder.artifact("text_with_image"), SessionOptions{});
-    decoder.begin(ids.front().get<std::vector<std::int64_t>>(), features, folder.config().image_token_id,
-                  folder.config().text.hidden_size);
+    TextDecoder decoder(folder.artifact("text_with_image"), folder.model().facts(), SessionOptions{});
+    decoder.begin(ids.front().get<std::vector<std::int64_t>>(), features);
     std::vector<std::int64_t> found;
     for (int step = 0; step < 24; ++step) {
       const auto logits = decoder.next_logits(nullptr);

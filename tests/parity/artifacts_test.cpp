@@ -4,13 +4,15 @@
 
 #include <algorithm>
 
-#include "checkpoint/model_config.h"
+#include "models/qwen25vl/model_config.h"
 #include "parity/golden.h"
 #include "qvl/export.h"
 #include "support/test_data.h"
 
 namespace qvl {
 namespace {
+
+using namespace qwen25vl;
 
 using test::argmax_mismatches;
 using test::batch;
@@ -144,7 +146,7 @@ TEST_P(Parity, VisionAtOtherSizes) {
     options.checkpoint = test::data("checkpoints/" + checkpoint_);
     options.out = folder.path();
     options.stem = "m";
-    options.only = {Artifact::vision};
+    options.only = {"vision"};
     options.image_width_pixels = width;
     options.image_height_pixels = height;
     const ExportResult result = export_checkpoint(options);
@@ -234,7 +236,7 @@ TEST_P(Parity, BooleanMaskGivesTheSame) {
   options.checkpoint = test::data("checkpoints/" + checkpoint_);
   options.out = folder.path();
   options.stem = "m";
-  options.only = {Artifact::text};
+  options.only = {"text"};
   options.mask_type = MaskType::boolean;
   export_checkpoint(options);
   const Tensor ids = batch(golden_.inputs()["text"]["input_ids"]);

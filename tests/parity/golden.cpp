@@ -10,7 +10,7 @@
 #include "core/json_text.h"
 #include "image/decode.h"
 #include "image/resize.h"
-#include "models/qwen25vl/picture_input.h"
+#include "models/picture_pixels.h"
 #include "support/test_data.h"
 
 namespace qvl::test {

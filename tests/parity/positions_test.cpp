@@ -12,6 +12,8 @@
 namespace qvl {
 namespace {
 
+using namespace qwen25vl;
+
 using Integers = std::vector<std::int64_t>;
 
 TEST(RopeIndex, EqualsTheReferenceOnAllLayouts) {

@@ -9,6 +9,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "exporter/weight_stream.h"
+#include "models/qwen25vl/tensors.h"
 #include "models/qwen25vl/vision_graph.h"
 #include "parity/golden.h"
 #include "qvl/export.h"
@@ -17,6 +18,8 @@
 
 namespace qvl {
 namespace {
+
+using namespace qwen25vl;
 
 constexpr std::int64_t kWidth = 252;
 constexpr std::int64_t kHeight = 420;
@@ -86,12 +89,13 @@ std::vector<std::int64_t> some_ids() {
 
 TEST_F(RandomCheckpoint, HiddenStatesOfTheVisionEncoderKeepTheirSize) {
   const Checkpoint model_files = checkpoint();
-  const TensorTable table(model_files.config());
+  const ModelConfig config = read_model_config(model_files.folder() / "config.json");
+  const TensorTable table = tensor_table(config);
   VisionGraphOptions options;
   options.width_pixels = kWidth;
   options.height_pixels = kHeight;
   options.output_blocks = true;
-  const OnnxModel model = build_vision_graph(model_files.config(), table, options);
+  const OnnxModel model = build_vision_graph(config, table, options);
   model.save(folder_->path() / "v.onnx", "v.onnx_data");
   write_external_data(model, model_files, planned_tensors(model, table, source_lookup(model_files)),
                       folder_->path() / "v.onnx_data", {});
@@ -107,7 +111,8 @@ TEST_F(RandomCheckpoint, HiddenStatesOfTheVisionEncoderKeepTheirSize) {
 
 TEST_F(RandomCheckpoint, LogitsAreNeitherFlatNorSaturated) {
   const std::vector<std::int64_t> ids = some_ids();
-  const auto vocab = static_cast<std::size_t>(checkpoint().config().text.vocab_size);
+  const auto vocab =
+      static_cast<std::size_t>(read_model_config(checkpoint().folder() / "config.json").text.vocab_size);
   const std::vector<float> all = logits(ids, true);
   std::set<std::ptrdiff_t> best;
   std::size_t repeats = 0;

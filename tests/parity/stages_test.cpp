@@ -4,6 +4,7 @@
 #include "checkpoint/checkpoint.h"
 #include "exporter/weight_stream.h"
 #include "models/qwen25vl/patches.h"
+#include "models/qwen25vl/tensors.h"
 #include "models/qwen25vl/vision_graph.h"
 #include "models/qwen25vl/window_layout.h"
 #include "parity/golden.h"
@@ -11,6 +12,8 @@
 
 namespace qvl {
 namespace {
+
+using namespace qwen25vl;
 
 constexpr std::int64_t kWidth = 252;
 constexpr std::int64_t kHeight = 420;
@@ -36,13 +39,14 @@ class Stages : public testing::TestWithParam<std::string> {};
 TEST_P(Stages, HiddenStatesAfterEveryBlock) {
   const test::Golden golden(GetParam());
   const Checkpoint checkpoint = Checkpoint::open(test::data("checkpoints/" + GetParam()));
-  const VisionConfig& vision = checkpoint.config().vision;
-  const TensorTable table(checkpoint.config());
+  const ModelConfig config = read_model_config(checkpoint.folder() / "config.json");
+  const VisionConfig& vision = config.vision;
+  const TensorTable table = tensor_table(config);
   VisionGraphOptions options;
   options.width_pixels = kWidth;
   options.height_pixels = kHeight;
   options.output_blocks = true;
-  const OnnxModel model = build_vision_graph(checkpoint.config(), table, options);
+  const OnnxModel model = build_vision_graph(config, table, options);
   const test::TemporaryFolder folder;
   model.save(folder.path() / "v.onnx", "v.onnx_data");
   write_external_data(model, checkpoint, planned_tensors(model, table, source_lookup(checkpoint)),

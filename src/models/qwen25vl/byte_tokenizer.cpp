@@ -11,7 +11,7 @@
 #include "qvl/error.h"
 #include "text/byte_level.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 // In the order of their ids; the tokenizer of Qwen2.5-VL marks the second group as not special.
@@ -79,4 +79,4 @@ std::string byte_tokenizer_json(std::int64_t image_token_id) {
   return text + R"(},"merges":[]}})" + "\n";
 }
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace qvl {
+namespace qvl::qwen25vl {
 
 // The text of a tokenizer.json with Qwen2.5's split and special tokens, but without merges: a text has one
 // token for each of its bytes (ids 0 to 255), and <|image_pad|> has the id given, the other special tokens
@@ -13,4 +13,4 @@ namespace qvl {
 // behind the bytes.
 [[nodiscard]] std::string byte_tokenizer_json(std::int64_t image_token_id);
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

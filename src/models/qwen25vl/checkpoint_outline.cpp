@@ -8,12 +8,13 @@
 #include "checkpoint/preprocessor_config.h"
 #include "core/json_text.h"
 #include "models/qwen25vl/byte_tokenizer.h"
-#include "models/qwen25vl/prompt_layout.h"
-#include "models/qwen25vl/tensor_table.h"
+#include "models/qwen25vl/chat_tokens.h"
+#include "models/qwen25vl/model.h"
+#include "models/qwen25vl/tensors.h"
 #include "qvl/error.h"
 #include "text/tokenizer.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
@@ -104,9 +105,9 @@ void require_fitting_tokenizer(const Tokenizer& tokenizer, const ModelConfig& co
 CheckpointOutline outline_checkpoint(const Preset& preset, const OutlineOptions& options) {
   const std::string config_json = config_text(preset, options);
   const std::string source = fmt::format("config.json of {}", preset.hub_name);
-  CheckpointOutline outline{parse_model_config(config_json, source), {}, {}};
-  const ModelConfig& config = outline.config;
-  const TensorTable table(config);
+  const ModelConfig config = parse_model_config(config_json, source);
+  CheckpointOutline outline{make_model(config), {}, {}};
+  const TensorTable table = tensor_table(config);
   for (const TensorRow& row : table.rows()) {
     if (row.in_checkpoint()) outline.tensors.push_back({row.name, options.dtype, row.shape});
   }
@@ -125,4 +126,4 @@ CheckpointOutline outline_checkpoint(const Preset& preset, const OutlineOptions&
   return outline;
 }
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

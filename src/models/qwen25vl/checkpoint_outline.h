@@ -1,37 +1,10 @@
-// A checkpoint of a preset's shape without its weights: what is in it, and the text of its small files.
+// What a checkpoint of Qwen2.5-VL of a preset's shape holds.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <vector>
+#include "models/checkpoint_outline.h"
+#include "models/preset.h"
 
-#include "checkpoint/model_config.h"
-#include "checkpoint/safetensors_layout.h"
-#include "core/dtype.h"
-#include "models/qwen25vl/preset.h"
-
-namespace qvl {
-
-struct TextFile {
-  std::string name;
-  std::string text;
-};
-
-struct CheckpointOutline {
-  ModelConfig config;
-  std::vector<TensorSpec> tensors;  // in the order of TensorTable
-  // config.json, generation_config.json, preprocessor_config.json, tokenizer_config.json and tokenizer.json.
-  std::vector<TextFile> files;
-};
-
-struct OutlineOptions {
-  std::int64_t decoder_layers = 0;  // fewer than the preset's, the rest as it is; 0: all of them
-  DType dtype = DType::bf16;        // of all tensors: BF16, F16 or F32
-  std::optional<std::string> tokenizer_json =
-      std::nullopt;                                 // a tokenizer.json's text; none: byte_tokenizer_json
-  std::string tokenizer_source = "tokenizer.json";  // names it in messages
-};
+namespace qvl::qwen25vl {
 
 // config.json is the preset's but for torch_dtype, which tells `dtype`, and the number of layers. Throws
 // UsageError for another dtype or more layers, InputError for a tokenizer that cannot be read, that lacks a
@@ -39,4 +12,4 @@ struct OutlineOptions {
 // than the model.
 [[nodiscard]] CheckpointOutline outline_checkpoint(const Preset& preset, const OutlineOptions& options = {});
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

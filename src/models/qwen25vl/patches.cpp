@@ -6,7 +6,7 @@
 
 #include "qvl/error.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 // Copies one patch, all channels and frames, to `out`; returns the end of what was written.
@@ -49,4 +49,19 @@ Tensor extract_patches(std::span<const float> planar, std::int64_t height_pixels
   return result;
 }
 
-}  // namespace qvl
+void require_same_patches(const PreprocessorConfig& preprocessor, const VisionConfig& vision,
+                          std::string_view folder) {
+  if (preprocessor.patch_size == vision.patch_size && preprocessor.merge_size == vision.spatial_merge_size &&
+      preprocessor.temporal_patch_size == vision.temporal_patch_size) {
+    return;
+  }
+  throw InputError(
+      fmt::format("{}: its preprocessor makes patches of {} frames x {} pixels, merged {} x {}; config.json "
+                  "asks for {} frames x {} "
+                  "pixels, merged {} x {}",
+                  folder, preprocessor.temporal_patch_size, preprocessor.patch_size, preprocessor.merge_size,
+                  preprocessor.merge_size, vision.temporal_patch_size, vision.patch_size,
+                  vision.spatial_merge_size, vision.spatial_merge_size));
+}
+
+}  // namespace qvl::qwen25vl

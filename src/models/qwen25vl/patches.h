@@ -5,10 +5,13 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
+#include "checkpoint/preprocessor_config.h"
 #include "core/tensor.h"
+#include "models/qwen25vl/model_config.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 
 struct PatchGeometry {
   std::int64_t patch_size = 14;  // pixels
@@ -23,4 +26,9 @@ struct PatchGeometry {
 [[nodiscard]] Tensor extract_patches(std::span<const float> planar, std::int64_t height_pixels,
                                      std::int64_t width_pixels, const PatchGeometry& geometry);
 
-}  // namespace qvl
+// The preprocessor must cut pictures as the vision encoder expects them. Throws InputError that names
+// `folder`.
+void require_same_patches(const PreprocessorConfig& preprocessor, const VisionConfig& vision,
+                          std::string_view folder);
+
+}  // namespace qvl::qwen25vl

@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 struct PublishedSize {
@@ -32,4 +32,4 @@ std::optional<std::string_view> published_size(const TextConfig& text) {
   return std::nullopt;
 }
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -6,7 +6,7 @@
 
 #include "qvl/error.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 
 RopeIndex rope_index(std::span<const std::int64_t> input_ids, std::span<const std::int64_t> attention_mask,
                      std::span<const PatchGrid> pictures, std::int64_t image_token_id, std::int64_t merge) {
@@ -46,4 +46,4 @@ RopeIndex rope_index(std::span<const std::int64_t> input_ids, std::span<const st
   return result;
 }
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -9,7 +9,7 @@
 
 #include "models/qwen25vl/window_layout.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 
 struct RopeIndex {
   // One number per token in each row; 0 at padding.
@@ -28,4 +28,4 @@ struct RopeIndex {
                                    std::span<const PatchGrid> pictures, std::int64_t image_token_id,
                                    std::int64_t merge);
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

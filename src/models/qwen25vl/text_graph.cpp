@@ -6,10 +6,10 @@
 #include <cmath>
 #include <limits>
 
-#include "models/qwen25vl/graph_layers.h"
+#include "models/graph_layers.h"
 #include "qvl/error.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 class TextGraph {
@@ -207,4 +207,4 @@ OnnxModel build_text_graph(const ModelConfig& config, const TensorTable& table,
   return TextGraph(config, table, options).build();
 }
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -6,13 +6,13 @@
 #include <utility>
 #include <vector>
 
-#include "checkpoint/model_config.h"
-#include "models/qwen25vl/tensor_table.h"
+#include "models/qwen25vl/model_config.h"
+#include "models/tensor_table.h"
 #include "onnx/build/graph_builder.h"
 #include "onnx/onnx_model.h"
 #include "qvl/export.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 
 struct TextGraphOptions {
   DType dtype = DType::f16;  // of weights, activations, image_embeds and logits: F16 or F32
@@ -41,4 +41,4 @@ struct RopePositions {
 [[nodiscard]] RopePositions add_rope_positions(GraphBuilder& graph, const Value& input_ids, const Value& mask,
                                                std::int64_t image_token_id, const TextGraphOptions& options);
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

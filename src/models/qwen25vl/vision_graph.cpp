@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/qwen25vl/graph_layers.h"
+#include "models/graph_layers.h"
 #include "models/qwen25vl/window_layout.h"
 #include "onnx/build/graph_builder.h"
 #include "qvl/error.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 constexpr float kRotaryTheta = 10000.0F;  // Qwen2_5_VisionRotaryEmbedding
@@ -204,4 +204,4 @@ OnnxModel build_vision_graph(const ModelConfig& config, const TensorTable& table
   return VisionGraph(config, table, options).build();
 }
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "checkpoint/model_config.h"
-#include "models/qwen25vl/tensor_table.h"
+#include "models/qwen25vl/model_config.h"
+#include "models/tensor_table.h"
 #include "onnx/onnx_model.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 
 struct VisionGraphOptions {
   std::int64_t height_pixels = 672;
@@ -26,4 +26,4 @@ struct VisionGraphOptions {
 [[nodiscard]] OnnxModel build_vision_graph(const ModelConfig& config, const TensorTable& table,
                                            const VisionGraphOptions& options);
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -6,7 +6,7 @@
 
 #include "qvl/error.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 // A half-open range of windows along one axis, all of one size in merge blocks.
@@ -61,4 +61,4 @@ WindowLayout::WindowLayout(const PatchGrid& grid, const VisionConfig& vision) {
   }
 }
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "checkpoint/model_config.h"
+#include "models/qwen25vl/model_config.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 
 // A picture's patches along height and width; both are multiples of the merge size.
 struct PatchGrid {
@@ -40,4 +40,4 @@ struct WindowLayout {
   WindowLayout(const PatchGrid& grid, const VisionConfig& vision);
 };
 
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

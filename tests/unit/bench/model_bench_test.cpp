@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path exported(const fs::path& folder, std::vector<Artifact> only, MaskType mask_type) {
+fs::path exported(const fs::path& folder, std::vector<std::string> only, MaskType mask_type) {
   ExportOptions options;
   options.checkpoint = test::data("checkpoints/tiny-sharded");
   options.out = folder;
@@ -72,7 +72,7 @@ TEST(ModelBench, TextOfSeveralLengthsAndBothArtifacts) {
 
 TEST(ModelBench, TakesWhatTheFolderHas) {
   const test::TemporaryFolder root;
-  const fs::path out = exported(root.path() / "out", {Artifact::text_with_image}, MaskType::boolean);
+  const fs::path out = exported(root.path() / "out", {"text_with_image"}, MaskType::boolean);
   EXPECT_EQ(bench_text(quick(out, {3})).artifact, "text_with_image");
   EXPECT_THROW((void)bench_vision(quick(out)), InputError);
 }

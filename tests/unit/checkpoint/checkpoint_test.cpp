@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "error_text.h"
 #include "safetensors_bytes.h"
+#include "support/error_text.h"
 #include "support/test_data.h"
 
 namespace qvl {
@@ -60,7 +60,6 @@ TEST(TensorName, BothLayoutsGetTheHubsNames) {
 
 TEST(Checkpoint, OpensOneFile) {
   const Checkpoint checkpoint = Checkpoint::open(test::data("checkpoints/tiny-tied"));
-  EXPECT_EQ(checkpoint.config().text.num_hidden_layers, 3);
   EXPECT_EQ(checkpoint.folder(), test::data("checkpoints/tiny-tied"));
   const TensorView embedding = checkpoint.view("model.embed_tokens.weight");
   EXPECT_EQ(embedding.dtype, DType::f32);
@@ -118,43 +117,10 @@ TEST_F(CheckpointFolder, ReadsOfAFileThatBecameShorterFail) {
   EXPECT_TRUE(contains(input_error([&] { checkpoint.read("b", 0, byte); }), "when it was opened"));
 }
 
-TEST_F(CheckpointFolder, NeedsAConfig) {
-  fs::remove(folder_.path() / "config.json");
-  EXPECT_TRUE(contains(error(), "no config.json in " + folder_.path().string())) << error();
-  EXPECT_THROW((void)Checkpoint::open("/none"), InputError);
-  write("config.json", "{");
-  EXPECT_TRUE(contains(error(), "not valid JSON"));
-}
-
 TEST_F(CheckpointFolder, NeedsWeights) {
   EXPECT_TRUE(contains(error(), "neither model.safetensors nor model.safetensors.index.json"));
   write("model.safetensors", "");
   EXPECT_TRUE(contains(error(), "not a valid safetensors file"));
-}
-
-// A head of its own although the config ties it: a fine-tune that trained it (transformers 5 does not tie).
-TEST_F(CheckpointFolder, ATiedHeadIsTiedOnlyWhereTheTensorsAgree) {
-  fs::copy_file(test::data("checkpoints/tiny-tied/config.json"), folder_.path() / "config.json",
-                fs::copy_options::overwrite_existing);
-  const auto write_tables = [&](const std::string& data) {
-    write("model.safetensors",
-          safetensors_bytes(json_object({tensor_json("lm_head.weight", "U8", "[2]", 0, 2),
-                                         tensor_json("model.embed_tokens.weight", "U8", "[2]", 2, 4)}),
-                            0) +
-              data);
-  };
-  write_tables("abab");
-  EXPECT_TRUE(open().config().text.tie_word_embeddings);
-  EXPECT_TRUE(open().notices().empty());
-  write_tables("abac");
-  EXPECT_FALSE(open().config().text.tie_word_embeddings);
-  ASSERT_EQ(open().notices().size(), 1U);
-  EXPECT_TRUE(
-      contains(open().notices()[0], "the stored lm_head.weight is another one than model.embed_tokens"));
-  write("model.safetensors",
-        safetensors_bytes(json_object({tensor_json("lm_head.weight", "U8", "[2]", 0, 2)}), 2));
-  EXPECT_TRUE(open().config().text.tie_word_embeddings);
-  EXPECT_EQ(open().names(), std::vector<std::string>{"model.embed_tokens.weight"});
 }
 
 // What `git clone` leaves where git-lfs is not installed, in every place that is read.
@@ -162,12 +128,10 @@ TEST_F(CheckpointFolder, NamesGitLfsPointers) {
   const std::string pointer =
       "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, 'a') +
       "\nsize 7508272144\n";
-  for (const char* file : {"model.safetensors", "config.json"}) {
-    write(file, pointer);
-    EXPECT_TRUE(contains(error(), (folder_.path() / file).string() +
-                                      " is a git-lfs pointer, not the file itself: run `git lfs pull`"))
-        << error();
-  }
+  write("model.safetensors", pointer);
+  EXPECT_TRUE(contains(error(), (folder_.path() / "model.safetensors").string() +
+                                    " is a git-lfs pointer, not the file itself: run `git lfs pull`"))
+      << error();
 }
 
 TEST_F(CheckpointFolder, TakesNamesOfTransformers5) {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "error_text.h"
+#include "support/error_text.h"
 #include "support/test_data.h"
 
 namespace qvl {

@@ -4,8 +4,8 @@
 
 #include <span>
 
-#include "error_text.h"
 #include "npz_bytes.h"
+#include "support/error_text.h"
 
 namespace qvl {
 namespace {

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "core/half.h"
-#include "error_text.h"
 #include "npz_bytes.h"
+#include "support/error_text.h"
 #include "support/test_data.h"
 
 namespace qvl {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "error_text.h"
 #include "safetensors_bytes.h"
+#include "support/error_text.h"
 
 namespace qvl {
 namespace {

@@ -6,8 +6,8 @@
 
 #include <utility>
 
-#include "error_text.h"
 #include "safetensors_bytes.h"
+#include "support/error_text.h"
 #include "support/test_data.h"
 
 namespace qvl {

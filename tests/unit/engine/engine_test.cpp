@@ -8,6 +8,7 @@
 #include <span>
 
 #include "engine/text_decoder.h"
+#include "models/family.h"
 #include "qvl/export.h"
 #include "support/test_data.h"
 
@@ -108,16 +109,18 @@ TEST(Engine, IsInterrupted) {
   EXPECT_THROW(engine.ask(small_question(), {}, &cancel), Interrupted);
 }
 
+ModelFacts demo_facts() { return read_model(folder() / "config.json")->facts(); }
+
 // Rows of one pass are those of a pass for each beginning of the sequence, up to rounding.
 TEST(TextDecoder, GivesTheLogitsOfSeveralPlaces) {
-  TextDecoder decoder(folder() / "shapes_vl_text_fp16.onnx", SessionOptions{});
+  TextDecoder decoder(folder() / "shapes_vl_text_fp16.onnx", demo_facts(), SessionOptions{});
   const std::vector<std::int64_t> ids{287, 288, 415, 284, 13};
-  decoder.begin(ids, {}, 771, 192);
+  decoder.begin(ids, {});
   const Tensor rows = decoder.logits_from(2, nullptr);
   ASSERT_EQ(rows.shape().front(), 3);
   const auto width = static_cast<std::size_t>(rows.shape().back());
   for (std::size_t i = 0; i < 3; ++i) {
-    decoder.begin(std::span(ids).first(3 + i), {}, 771, 192);
+    decoder.begin(std::span(ids).first(3 + i), {});
     const std::vector<float> expected = decoder.next_logits(nullptr);
     ASSERT_EQ(expected.size(), width);
     const float most = std::abs(*std::ranges::max_element(expected));
@@ -130,26 +133,27 @@ TEST(TextDecoder, GivesTheLogitsOfSeveralPlaces) {
 
 // A vision artifact of another model gives rows of another width.
 TEST(TextDecoder, RefusesFeaturesThatDoNotFit) {
-  TextDecoder decoder(folder() / "shapes_vl_text_with_image_fp16.onnx", SessionOptions{});
+  TextDecoder decoder(folder() / "shapes_vl_text_with_image_fp16.onnx", demo_facts(), SessionOptions{});
   const std::vector<std::int64_t> ids{1, 771, 2};
-  EXPECT_THROW(decoder.begin(ids, {}, 771, 192), InputError);
-  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {1, 64})}, 771, 192), InputError);
-  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {2, 192})}, 771, 192), InputError);
-  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f16, {1, 192})}, 771, 192), InputError);
-  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {192})}, 771, 192), InputError);
-  EXPECT_NO_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {1, 192})}, 771, 192));
+  EXPECT_THROW(decoder.begin(ids, {}), InputError);
+  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {1, 64})}), InputError);
+  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {2, 192})}), InputError);
+  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f16, {1, 192})}), InputError);
+  EXPECT_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {192})}), InputError);
+  EXPECT_NO_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {1, 192})}));
 }
 
 TEST(TextDecoder, RefusesModelsOfAnotherKind) {
-  EXPECT_THROW(TextDecoder(folder() / "shapes_vl_vision_56_fp32.onnx", SessionOptions{}), InputError);
+  EXPECT_THROW(TextDecoder(folder() / "shapes_vl_vision_56_fp32.onnx", demo_facts(), SessionOptions{}),
+               InputError);
 }
 
 // Weights that are not finite must not become an answer.
 TEST(TextDecoder, RefusesLogitsThatAreNotFinite) {
-  TextDecoder decoder(folder() / "shapes_vl_text_with_image_fp16.onnx", SessionOptions{});
+  TextDecoder decoder(folder() / "shapes_vl_text_with_image_fp16.onnx", demo_facts(), SessionOptions{});
   Tensor features(DType::f32, {1, 192});
   features.as<float>()[3] = NAN;
-  decoder.begin(std::vector<std::int64_t>{1, 771, 2}, std::vector<Tensor>{features}, 771, 192);
+  decoder.begin(std::vector<std::int64_t>{1, 771, 2}, std::vector<Tensor>{features});
   EXPECT_THROW((void)decoder.next_logits(nullptr), InputError);
 }
 

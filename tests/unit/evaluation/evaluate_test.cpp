@@ -17,9 +17,9 @@
 #include "qvl/engine.h"
 #include "qvl/export.h"
 #include "runtime/session.h"
+#include "support/error_text.h"
 #include "support/test_data.h"
 #include "text/tokenizer.h"
-#include "unit/checkpoint/error_text.h"
 
 namespace qvl {
 namespace {
@@ -34,7 +34,7 @@ const fs::path& root() {
 }
 
 // The demo for small pictures: answers are in its words, but what they say is wrong.
-fs::path demo(const std::string& name, bool f32, std::int64_t pixels, std::vector<Artifact> only = {}) {
+fs::path demo(const std::string& name, bool f32, std::int64_t pixels, std::vector<std::string> only = {}) {
   const fs::path out = root() / name;
   if (fs::exists(out)) return out;
   ExportOptions options;
@@ -106,13 +106,13 @@ std::vector<std::vector<float>> logits_of(const fs::path& path, const Json& row,
   const std::size_t first = ids.size() - 1;
   ids.insert(ids.end(), forced.begin(), forced.end());
   const auto length = static_cast<std::int64_t>(ids.size());
-  const std::int64_t width = folder.config().text.hidden_size;
+  const std::int64_t width = folder.model().facts().hidden_size;
   const Tensor mask =
       Tensor::of<std::int64_t>(DType::i64, {1, length}, std::vector<std::int64_t>(ids.size(), 1));
   Tensor embeds(DType::f32, {1, length, width});
   std::size_t next = 0;
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] != folder.config().image_token_id) continue;
+    if (ids[i] != folder.model().facts().image_token_id) continue;
     std::copy_n(features.begin() + static_cast<std::ptrdiff_t>(next), width,
                 embeds.as<float>().begin() + static_cast<std::ptrdiff_t>(i) * width);
     next += static_cast<std::size_t>(width);
@@ -376,8 +376,7 @@ TEST_F(EvaluateTest, RefusesFoldersThatCannotBeCompared) {
   EXPECT_TRUE(contains(size, "is for pictures of 140x140") && contains(size, "for 112x112")) << size;
   // Without a picture in the data it does not matter.
   EXPECT_EQ(error_of({half(), demo("larger", false, 140)}, write_rows("text.jsonl", {rows()[2]})), "");
-  EXPECT_TRUE(
-      contains(error_of({demo("blind", false, 112, {Artifact::text})}, data), "has no vision artifact"));
+  EXPECT_TRUE(contains(error_of({demo("blind", false, 112, {"text"})}, data), "has no vision artifact"));
   EXPECT_TRUE(contains(error_of({half()}, root() / "none.jsonl"), "none.jsonl"));
   Json talkative = rows()[2];
   for (int i = 0; i < 5000; ++i) talkative["answer"] = talkative["answer"].get<std::string>() + " word";

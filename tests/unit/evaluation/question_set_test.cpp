@@ -6,8 +6,8 @@
 
 #include "core/json_text.h"
 #include "image/decode.h"
+#include "support/error_text.h"
 #include "support/test_data.h"
-#include "unit/checkpoint/error_text.h"
 
 namespace qvl {
 namespace {

@@ -138,9 +138,9 @@ TEST(Export, EstimateKnowsEveryFilesExactSize) {
   expect_exact(options);
   // Into a folder that has one artifact: its entry stays in the manifest.
   options.out = folder.path() / "one";
-  options.only = {Artifact::vision};
+  options.only = {"vision"};
   expect_exact(options);
-  options.only = {Artifact::text};
+  options.only = {"text"};
   expect_exact(options);
   EXPECT_EQ(artifacts_in(options.out), (std::vector<std::string>{"text", "vision"}));
 }
@@ -156,7 +156,7 @@ TEST(Export, EstimateWithoutAFolderDoesNotLookAtTheCurrentOne) {
   const test::TemporaryFolder folder;
   ExportOptions options = options_for(folder.path() / "out");
   const std::uint64_t manifest_bytes = estimate_export(options).files.back().size_bytes;
-  options.only = {Artifact::vision};
+  options.only = {"vision"};
   export_checkpoint(options);
   const fs::path before = fs::current_path();
   fs::current_path(options.out);
@@ -164,7 +164,7 @@ TEST(Export, EstimateWithoutAFolderDoesNotLookAtTheCurrentOne) {
     test::write_file("manifest.json", manifest);
     ExportOptions no_folder = options_for("");
     EXPECT_EQ(estimate_export(no_folder).files.back().size_bytes, manifest_bytes);
-    no_folder.only = {Artifact::text};
+    no_folder.only = {"text"};
     EXPECT_LT(estimate_export(no_folder).files.back().size_bytes, manifest_bytes / 2);
   }
   fs::current_path(before);
@@ -290,7 +290,7 @@ TEST(Export, ATiedHeadHasAWeightOfItsOwnOrSharesTheTable) {
   const test::TemporaryFolder folder;
   ExportOptions options = options_for(folder.path() / "own");
   options.checkpoint = test::data("checkpoints/tiny-tied");
-  options.only = {Artifact::text};
+  options.only = {"text"};
   for (const bool shared : {false, true}) {
     options.tied_head = shared;
     if (shared) options.out = folder.path() / "shared";
@@ -348,11 +348,11 @@ TEST(Export, RefusesToReplaceWithoutForce) {
 TEST(Export, AddsArtifactsToAFolder) {
   const test::TemporaryFolder folder;
   ExportOptions vision = options_for(folder.path());
-  vision.only = {Artifact::vision};
+  vision.only = {"vision"};
   vision.stem = "other";
   export_checkpoint(vision);
   ExportOptions text = options_for(folder.path());
-  text.only = {Artifact::text, Artifact::text_with_image};
+  text.only = {"text", "text_with_image"};
   export_checkpoint(text);
   EXPECT_EQ(artifacts_in(folder.path()), (std::vector<std::string>{"text", "text_with_image", "vision"}));
 }
@@ -364,11 +364,11 @@ TEST(Export, DoesNotMixCheckpoints) {
   ExportOptions options = options_for(out);
   options.stem = "m";
   options.checkpoint = test::data("checkpoints/tiny-tied");
-  options.only = {Artifact::vision};
+  options.only = {"vision"};
   export_checkpoint(options);
   options.checkpoint =
       changed_checkpoint(folder.path() / "tuned", "model.layers.0.mlp.up_proj.weight", {0.5F});
-  options.only = {Artifact::text};
+  options.only = {"text"};
   EXPECT_THROW(export_checkpoint(options), InputError);
   EXPECT_EQ(artifacts_in(out), (std::vector<std::string>{"vision"}));
   options.force = true;
@@ -383,7 +383,7 @@ TEST(Export, ReplacesAnArtifactOfAnotherSizeOnDemandOnly) {
   const test::TemporaryFolder folder;
   export_checkpoint(options_for(folder.path()));
   ExportOptions small = options_for(folder.path());
-  small.only = {Artifact::vision};
+  small.only = {"vision"};
   small.image_width_pixels = small.image_height_pixels = 56;
   EXPECT_THROW(export_checkpoint(small), InputError);
   small.force = true;
@@ -413,7 +413,7 @@ TEST(Export, LeavesNoConfigOfAnotherCheckpoint) {
   export_checkpoint(options_for(folder.path()));
   test::write_file(folder.path() / "special_tokens_map.json", "{}");
   ExportOptions again = options_for(folder.path());
-  again.only = {Artifact::vision};
+  again.only = {"vision"};
   again.stem = "other";
   EXPECT_THROW(export_checkpoint(again), InputError);
   EXPECT_TRUE(fs::exists(folder.path() / "special_tokens_map.json"));
@@ -427,7 +427,7 @@ TEST(Export, TensorThatOverflowsF16IsSaturatedAndReported) {
   ExportOptions options = options_for(folder.path() / "out");
   options.checkpoint = changed_checkpoint(folder.path() / "c", "model.layers.0.mlp.up_proj.weight",
                                           {1e9F, -70000.0F, INFINITY});
-  options.only = {Artifact::text};
+  options.only = {"text"};
   const ExportResult result = export_checkpoint(options);
   EXPECT_EQ(result.overflowed, 2U);
   EXPECT_EQ(result.not_finite, 1U);
@@ -476,7 +476,7 @@ TEST(Export, InfinitiesOfTheVisionEncoderAreReportedToo) {
   ExportOptions options = options_for(folder.path() / "out");
   options.checkpoint =
       changed_checkpoint(folder.path() / "c", "visual.merger.mlp.0.weight", {NAN, -INFINITY});
-  options.only = {Artifact::vision};
+  options.only = {"vision"};
   EXPECT_EQ(export_checkpoint(options).not_finite, 2U);
 }
 
@@ -495,7 +495,7 @@ TEST(Export, RefusesWrongOptions) {
   ExportOptions size = options_for(folder.path() / "out");
   size.image_width_pixels = 100;
   EXPECT_THROW(export_checkpoint(size), UsageError);
-  size.only = {Artifact::text_with_image};
+  size.only = {"text_with_image"};
   EXPECT_THROW(export_checkpoint(size), UsageError);
   ExportOptions stem = options_for(folder.path() / "out");
   for (const std::string bad : {"../x", ".x", "a b", "a\nb", "a\\b", "\xff"}) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/sha256.h"
+#include "models/qwen25vl/tensors.h"
 #include "models/qwen25vl/text_graph.h"
 #include "onnx/build/graph_builder.h"
 #include "qvl/error.h"
@@ -12,6 +13,8 @@
 
 namespace qvl {
 namespace {
+
+using namespace qwen25vl;
 
 // Counts what it is told.
 class CountingProgress : public Progress {
@@ -27,10 +30,11 @@ class CountingProgress : public Progress {
 void expect_streamed(const std::filesystem::path& folder, DType dtype, int threads = 2,
                      const StreamLimits& limits = {}) {
   const Checkpoint checkpoint = Checkpoint::open(folder);
-  const TensorTable table(checkpoint.config());
+  const TensorTable table = tensor_table(read_model_config(checkpoint.folder() / "config.json"));
   TextGraphOptions options;
   options.dtype = dtype;
-  const OnnxModel model = build_text_graph(checkpoint.config(), table, options);
+  const OnnxModel model =
+      build_text_graph(read_model_config(checkpoint.folder() / "config.json"), table, options);
   const test::TemporaryFolder out;
   CountingProgress progress;
   const auto [reports, sha256] =
@@ -86,8 +90,8 @@ TEST(WeightStream, TakesLargeTensorsInParts) {
 
 TEST(WeightStream, StopsWhenCancelledAndLeavesNothing) {
   const Checkpoint checkpoint = Checkpoint::open(test::data("checkpoints/tiny-tied"));
-  const TensorTable table(checkpoint.config());
-  const OnnxModel model = build_text_graph(checkpoint.config(), table, {});
+  const TensorTable table = tensor_table(read_model_config(checkpoint.folder() / "config.json"));
+  const OnnxModel model = build_text_graph(read_model_config(checkpoint.folder() / "config.json"), table, {});
   const test::TemporaryFolder out;
   CancelToken cancel;
   cancel.cancel();
@@ -104,8 +108,8 @@ TEST(WeightStream, StopsWhenTheCheckpointCannotBeRead) {
   std::filesystem::copy(test::data("checkpoints/tiny-tied"), folder.path() / "checkpoint");
   const auto file = folder.path() / "checkpoint" / "model.safetensors";
   const Checkpoint checkpoint = Checkpoint::open(folder.path() / "checkpoint");
-  const TensorTable table(checkpoint.config());
-  const OnnxModel model = build_text_graph(checkpoint.config(), table, {});
+  const TensorTable table = tensor_table(read_model_config(checkpoint.folder() / "config.json"));
+  const OnnxModel model = build_text_graph(read_model_config(checkpoint.folder() / "config.json"), table, {});
   std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
   EXPECT_THROW(
       write_external_data(model, checkpoint, planned_tensors(model, table, source_lookup(checkpoint)),

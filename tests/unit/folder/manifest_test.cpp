@@ -33,7 +33,7 @@ TEST(Manifest, ReadsAllThatIsWritten) {
   ASSERT_EQ(manifest.artifacts.size(), 3U);
   EXPECT_EQ(manifest.checkpoint, "tiny-sharded");
   const ManifestArtifact& text = manifest.artifacts[1];
-  EXPECT_EQ(text.artifact, Artifact::text);
+  EXPECT_EQ(text.artifact, "text");
   EXPECT_EQ(text.data_file, "tiny_sharded_text_fp16.onnx_data");
   EXPECT_EQ(text.data_sha256.size(), 64U);
   EXPECT_EQ(text.inputs.at(1).name, "attention_mask");

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path exported(const fs::path& folder, std::vector<Artifact> only = {}) {
+fs::path exported(const fs::path& folder, std::vector<std::string> only = {}) {
   ExportOptions options;
   options.checkpoint = test::data("checkpoints/tiny-tied");
   options.out = folder;
@@ -33,7 +33,7 @@ TEST(ModelFolder, ReadsWhatExportWrote) {
 
 TEST(ModelFolder, SaysHowToMakeWhatIsMissing) {
   const test::TemporaryFolder folder;
-  const ModelFolder model(exported(folder.path(), {Artifact::text}));
+  const ModelFolder model(exported(folder.path(), {"text"}));
   try {
     (void)model.picture_size();
     FAIL();

@@ -3,13 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "image/resize.h"
-#include "image/smart_resize.h"
+#include "models/qwen25vl/smart_resize.h"
 #include "picture_cases.h"
 #include "qvl/error.h"
 #include "support/test_data.h"
 
 namespace qvl {
 namespace {
+
+using namespace qwen25vl;
 
 constexpr std::int64_t kFactor = 28;                    // of the reference's processor
 constexpr DecodeOptions kStored{.alpha = Alpha::drop};  // as the reference reads files

@@ -9,14 +9,18 @@
 #include "checkpoint/generation_config.h"
 #include "checkpoint/preprocessor_config.h"
 #include "checkpoint/shard_plan.h"
+#include "models/family.h"
 #include "models/qwen25vl/byte_tokenizer.h"
+#include "models/qwen25vl/presets.h"
 #include "models/qwen25vl/published_sizes.h"
 #include "qvl/error.h"
 #include "support/test_data.h"
 #include "text/tokenizer.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
+
+Preset preset(std::string_view name) { return qvl::preset(name).preset; }
 
 using Json = nlohmann::json;
 
@@ -49,7 +53,7 @@ TEST(Preset, AreTheFilesOfTheSourceTree) {
   EXPECT_EQ(names, (std::vector<std::string>{"tiny", "3b", "7b", "32b", "72b"}));
   EXPECT_EQ(preset("7b").hub_name, "Qwen2.5-VL-7B-Instruct");
   try {
-    (void)preset("1b");
+    (void)qvl::preset("1b");
     FAIL();
   } catch (const UsageError& error) {
     EXPECT_STREQ(error.what(), "there is no preset 1b; tiny, 3b, 7b, 32b, 72b can be had");
@@ -99,7 +103,7 @@ TEST(CheckpointOutline, ConfigIsThePresetsButForTheDtype) {
     auto expected = nlohmann::ordered_json::parse(preset("3b").config_json);
     expected["torch_dtype"] = name;
     EXPECT_EQ(nlohmann::ordered_json::parse(text_of(outline, "config.json")), expected);
-    EXPECT_EQ(outline.config.dtype, name);
+    EXPECT_EQ(parse_model_config(text_of(outline, "config.json"), "c").dtype, name);
     for (const TensorSpec& tensor : outline.tensors) EXPECT_EQ(tensor.dtype, dtype);
   }
   EXPECT_THROW((void)outline_checkpoint(preset("tiny"), {.dtype = DType::i8}), UsageError);
@@ -133,7 +137,7 @@ TEST(CheckpointOutline, TheTokenizerHasTheConfigsIds) {
           std::pair{"<|image_pad|>", "image_token_id"}, std::pair{"<|video_pad|>", "video_token_id"}}) {
       EXPECT_EQ(tokenizer.token_id(content), config[id].get<std::int64_t>()) << known.name << content;
     }
-    EXPECT_LT(static_cast<std::int64_t>(tokenizer.vocab_size()), outline.config.text.vocab_size);
+    EXPECT_LT(static_cast<std::int64_t>(tokenizer.vocab_size()), outline.model->facts().vocab_size);
   }
   // The other sizes have the ids of 3b.
   for (const char* name : {"7b", "32b", "72b"}) {
@@ -188,4 +192,4 @@ TEST(CheckpointOutline, RefusesATokenizerThatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

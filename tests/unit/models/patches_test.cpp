@@ -6,7 +6,7 @@
 
 #include "qvl/error.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 // Against the definition: value (channel, y, x) of the picture at every place.
@@ -43,4 +43,4 @@ TEST(Patches, RefuseSidesThatDoNotDivide) {
 }
 
 }  // namespace
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

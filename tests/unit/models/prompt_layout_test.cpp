@@ -1,12 +1,13 @@
-#include "models/qwen25vl/prompt_layout.h"
+#include "models/prompt_layout.h"
 
 #include <gtest/gtest.h>
 
+#include "models/qwen25vl/chat_tokens.h"
 #include "qvl/error.h"
 #include "support/test_data.h"
 #include "text/tokenizer.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 using Integers = std::vector<std::int64_t>;
@@ -41,4 +42,4 @@ TEST(PromptLayout, NamesTheTokensThatAreMissing) {
 }
 
 }  // namespace
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <set>
 
+#include "models/qwen25vl/tensors.h"
 #include "models/qwen25vl/text_graph.h"
 #include "models/qwen25vl/vision_graph.h"
 #include "onnx/read/model_graph.h"
@@ -13,13 +14,13 @@
 #include "qvl/error.h"
 #include "support/test_data.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 class PublishedGraphs : public testing::TestWithParam<std::string> {
  protected:
   const ModelConfig config_ = read_model_config(test::preset_config(GetParam()));
-  const TensorTable table_{config_};
+  const TensorTable table_ = tensor_table(config_);
   const test::TemporaryFolder folder_;
 
   // Saves the graph beside a data file of the right length without content, checks it, and tells what it
@@ -107,7 +108,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, PublishedGraphs, testing::Values("3b", "3b-finet
 
 TEST(VisionGraph, RefusesSizesThatAreNoMultiples) {
   const ModelConfig config = read_model_config(test::preset_config("3b"));
-  const TensorTable table(config);
+  const TensorTable table = tensor_table(config);
   for (const std::int64_t side : {0, -28, 100, 673, 28 * 10000}) {
     VisionGraphOptions options;
     options.width_pixels = side;
@@ -116,4 +117,4 @@ TEST(VisionGraph, RefusesSizesThatAreNoMultiples) {
 }
 
 }  // namespace
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -5,7 +5,7 @@
 
 #include "qvl/error.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 using Integers = std::vector<std::int64_t>;
@@ -33,4 +33,4 @@ TEST(RopeIndex, RefusesTooManyOrTooFewImageTokens) {
 }
 
 }  // namespace
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -1,4 +1,4 @@
-#include "models/qwen25vl/tensor_table.h"
+#include "models/qwen25vl/tensors.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include "qvl/error.h"
 #include "support/test_data.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 struct Published {
@@ -29,7 +29,7 @@ std::int64_t parameters(const TensorTable& table) {
 
 TEST_P(PublishedTable, HasEveryTensorOfTheCheckpoint) {
   const ModelConfig config = read_model_config(test::preset_config(GetParam().file));
-  const TensorTable table(config);
+  const TensorTable table = tensor_table(config);
   EXPECT_EQ(published_size(config.text), GetParam().size);
   EXPECT_EQ(parameters(table), GetParam().parameters);
   EXPECT_EQ(std::ranges::count_if(table.rows(), &TensorRow::in_checkpoint), GetParam().tensors);
@@ -50,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, PublishedTable,
                          });
 
 TEST(TensorTable, TransposesMatricesAndFlattensThePatchEmbedding) {
-  const TensorTable table(read_model_config(test::preset_config("3b")));
+  const TensorTable table = tensor_table(read_model_config(test::preset_config("3b")));
   EXPECT_EQ(table.row("model.layers.35.mlp.down_proj.weight").shape, (Shape{2048, 11008}));
   EXPECT_EQ(table.row("model.layers.35.mlp.down_proj.weight").graph_shape(), (Shape{11008, 2048}));
   EXPECT_EQ(table.row("model.layers.0.self_attn.k_proj.weight").shape, (Shape{256, 2048}));
@@ -63,18 +63,18 @@ TEST(TensorTable, TransposesMatricesAndFlattensThePatchEmbedding) {
 // The head of a tied model is the table turned, or the table itself; that of others is its own either way.
 TEST(TensorTable, KnowsWhatATiedHeadIsMadeOf) {
   const ModelConfig tied = read_model_config(test::preset_config("3b"));
-  const TensorTable own(tied);
+  const TensorTable own = tensor_table(tied);
   EXPECT_FALSE(own.shares_head());
   EXPECT_EQ(own.row("lm_head.weight").graph_shape(), (Shape{2048, 151936}));
   EXPECT_EQ(own.row("lm_head.weight").stored, "model.embed_tokens.weight");
   EXPECT_FALSE(own.row("lm_head.weight").in_checkpoint());
   EXPECT_TRUE(own.row("lm_head.weight").quantizable);
   EXPECT_FALSE(own.row("model.embed_tokens.weight").quantizable);
-  const TensorTable shared(tied, TiedHead::shared);
+  const TensorTable shared = tensor_table(tied, TiedHead::shared);
   EXPECT_TRUE(shared.shares_head());
   EXPECT_THROW((void)shared.row("lm_head.weight"), UsageError);
   EXPECT_TRUE(shared.row("model.embed_tokens.weight").quantizable);
-  const TensorTable untied(read_model_config(test::preset_config("7b")), TiedHead::shared);
+  const TensorTable untied = tensor_table(read_model_config(test::preset_config("7b")), TiedHead::shared);
   EXPECT_FALSE(untied.shares_head());
   EXPECT_EQ(untied.row("lm_head.weight").stored, "lm_head.weight");
 }
@@ -83,21 +83,23 @@ TEST(TensorTable, FitsTheFixtures) {
   for (const auto& folder : {test::data("checkpoints/tiny-tied"), test::data("checkpoints/tiny-sharded"),
                              test::demo_checkpoint()}) {
     const Checkpoint checkpoint = Checkpoint::open(folder);
-    EXPECT_TRUE(TensorTable(checkpoint.config()).compare(checkpoint).empty()) << folder;
+    EXPECT_TRUE(
+        tensor_table(read_model_config(checkpoint.folder() / "config.json")).compare(checkpoint).empty())
+        << folder;
   }
 }
 
 // A table for another config than the checkpoint's: everything that differs is reported at once.
 TEST(TensorTable, ReportsAllProblemsAtOnce) {
   const Checkpoint checkpoint = Checkpoint::open(test::data("checkpoints/tiny-tied"));
-  ModelConfig other = checkpoint.config();
+  ModelConfig other = read_model_config(checkpoint.folder() / "config.json");
   other.text.num_hidden_layers = 4;    // 12 tensors missing
   other.vision.depth = 2;              // 12 tensors too many
   other.text.intermediate_size = 161;  // 3 tensors of each of the three layers misshaped
-  const auto problems = TensorTable(other).compare(checkpoint);
+  const auto problems = tensor_table(other).compare(checkpoint);
   EXPECT_EQ(problems.size(), 12U + 12U + 9U);
   try {
-    TensorTable(other).require_match(checkpoint);
+    tensor_table(other).require_match(checkpoint);
     FAIL();
   } catch (const InputError& error) {
     const std::string what = error.what();
@@ -111,4 +113,4 @@ TEST(TensorTable, ReportsAllProblemsAtOnce) {
 }
 
 }  // namespace
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

@@ -7,7 +7,7 @@
 
 #include "qvl/error.h"
 
-namespace qvl {
+namespace qvl::qwen25vl {
 namespace {
 
 using Groups = std::vector<WindowGroup>;
@@ -67,4 +67,4 @@ TEST(WindowLayout, RefusesGridsThatDoNotMerge) {
 }
 
 }  // namespace
-}  // namespace qvl
+}  // namespace qvl::qwen25vl

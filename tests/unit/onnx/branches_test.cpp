@@ -7,10 +7,10 @@
 #include "onnx/read/model_graph.h"
 #include "onnx/read/model_summary.h"
 #include "qvl/error.h"
+#include "support/error_text.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"
 #include "support/test_data.h"
-#include "unit/checkpoint/error_text.h"
 
 namespace qvl {
 namespace {

@@ -6,10 +6,10 @@
 #include <random>
 
 #include "qvl/error.h"
+#include "support/error_text.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"
 #include "support/test_data.h"
-#include "unit/checkpoint/error_text.h"
 
 namespace qvl {
 namespace {

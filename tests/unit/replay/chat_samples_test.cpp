@@ -4,8 +4,8 @@
 
 #include <filesystem>
 
+#include "support/error_text.h"
 #include "support/test_data.h"
-#include "unit/checkpoint/error_text.h"
 
 namespace qvl {
 namespace {

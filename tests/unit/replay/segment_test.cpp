@@ -9,10 +9,10 @@
 
 #include "qvl/error.h"
 #include "replay/segment_runner.h"
+#include "support/error_text.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"
 #include "support/test_data.h"
-#include "unit/checkpoint/error_text.h"
 
 namespace qvl {
 namespace {

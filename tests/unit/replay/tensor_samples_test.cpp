@@ -7,8 +7,8 @@
 
 #include "checkpoint/safetensors_writer.h"
 #include "core/sha256.h"
+#include "support/error_text.h"
 #include "support/test_data.h"
-#include "unit/checkpoint/error_text.h"
 
 namespace qvl {
 namespace {

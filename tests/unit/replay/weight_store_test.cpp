@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "quant/fake_quantize.h"
+#include "support/error_text.h"
 #include "support/hand_made_model.h"
 #include "support/test_data.h"
-#include "unit/checkpoint/error_text.h"
 
 namespace qvl {
 namespace {

@@ -11,10 +11,10 @@
 #include "qvl/plan.h"
 #include "qvl/quantize.h"
 #include "qvl/sensitivity.h"
+#include "support/error_text.h"
 #include "support/hand_made_model.h"
 #include "support/model_run.h"
 #include "support/test_data.h"
-#include "unit/checkpoint/error_text.h"
 
 namespace qvl {
 namespace {

@@ -8,9 +8,9 @@
 #include "core/json_text.h"
 #include "qvl/error.h"
 #include "sensitivity/report/report_reader.h"
+#include "support/error_text.h"
 #include "support/hand_made_model.h"
 #include "support/test_data.h"
-#include "unit/checkpoint/error_text.h"
 #include "unit/checkpoint/npz_bytes.h"
 #include "unit/sensitivity/plain_measurement.h"
 

@@ -16,8 +16,8 @@
 #include <limits>
 #include <thread>
 
+#include "support/error_text.h"
 #include "support/test_data.h"
-#include "unit/checkpoint/error_text.h"
 
 namespace qvl {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "qvl/error.h"
-#include "unit/checkpoint/error_text.h"
+#include "support/error_text.h"
 
 namespace qvl {
 namespace {

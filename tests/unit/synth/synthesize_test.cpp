@@ -8,15 +8,17 @@
 #include "checkpoint/checkpoint.h"
 #include "core/convert.h"
 #include "core/sha256.h"
+#include "models/family.h"
 #include "models/qwen25vl/byte_tokenizer.h"
-#include "models/qwen25vl/preset.h"
-#include "models/qwen25vl/tensor_table.h"
+#include "models/qwen25vl/tensors.h"
+#include "models/qwen25vl/weight_distribution.h"
 #include "qvl/error.h"
 #include "support/test_data.h"
-#include "synth/weight_distribution.h"
 
 namespace qvl {
 namespace {
+
+using namespace qwen25vl;
 
 namespace fs = std::filesystem;
 
@@ -110,7 +112,7 @@ TEST(Synthesize, OpensInEveryDtypeAndSharding) {
       synthesize_checkpoint(options);
       EXPECT_EQ(names(options.out).size(), shards == 0 ? 6U : 6U + static_cast<std::size_t>(shards));
       const Checkpoint checkpoint = Checkpoint::open(options.out);
-      EXPECT_NO_THROW(TensorTable(checkpoint.config()).require_match(checkpoint));
+      EXPECT_NO_THROW(tensor_table(read_model_config(options.out / "config.json")).require_match(checkpoint));
       for (const std::string& name : checkpoint.names()) {
         ASSERT_EQ(checkpoint.find(name)->dtype, dtype);
         if (dtype == DType::bf16) {
@@ -131,7 +133,8 @@ TEST(Synthesize, EveryTensorHasItsDistribution) {
   const Checkpoint checkpoint = Checkpoint::open(options.out);
   for (const std::string& name : checkpoint.names()) {
     const TensorView view = checkpoint.view(name);
-    const auto [mean, deviation] = weight_distribution(name, view.shape, checkpoint.config());
+    const auto [mean, deviation] =
+        weight_distribution(name, view.shape, read_model_config(checkpoint.folder() / "config.json"));
     std::vector<float> values(static_cast<std::size_t>(*element_count(view.shape)));
     const ConversionStats stats =
         convert(DType::f16, view.bytes, DType::f32, std::as_writable_bytes(std::span(values)));
@@ -149,8 +152,8 @@ TEST(Synthesize, EveryTensorHasItsDistribution) {
 }
 
 TEST(WeightDistribution, ScalesWithWidthAndDepth) {
-  const ModelConfig config = parse_model_config(preset("3b").config_json, "3b");
-  const TensorTable table(config);
+  const ModelConfig config = parse_model_config(preset("3b").preset.config_json, "3b");
+  const TensorTable table = tensor_table(config);
   const auto of = [&](const std::string& name) {
     return weight_distribution(name, table.row(name).shape, config);
   };

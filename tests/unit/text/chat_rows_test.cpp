@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "unit/checkpoint/error_text.h"
+#include "support/error_text.h"
 
 namespace qvl {
 namespace {

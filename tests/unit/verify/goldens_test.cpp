@@ -13,16 +13,19 @@
 #include "checkpoint/safetensors.h"
 #include "checkpoint/safetensors_writer.h"
 #include "core/json_text.h"
+#include "models/family.h"
+#include "models/qwen25vl/golden_stages.h"
 #include "qvl/export.h"
 #include "qvl/version.h"
 #include "support/test_data.h"
 #include "verify/file_checks.h"
 #include "verify/graph_checks.h"
 #include "verify/stage_checks.h"
-#include "verify/stage_values.h"
 
 namespace qvl {
 namespace {
+
+using namespace qwen25vl;
 
 namespace fs = std::filesystem;
 
@@ -40,7 +43,7 @@ Model model(const std::string& name) {
   return name == "tiny-tied" ? Model{checkpoint, goldens, 112, 112} : Model{checkpoint, goldens, 140, 84};
 }
 
-void export_to(const fs::path& out, const Model& m, bool f32, std::vector<Artifact> only = {}) {
+void export_to(const fs::path& out, const Model& m, bool f32, std::vector<std::string> only = {}) {
   ExportOptions options;
   options.checkpoint = m.checkpoint;
   options.out = out;
@@ -84,7 +87,7 @@ Certificate stages(const fs::path& folder, const fs::path& goldens, bool run = t
   check_files(subject, before);
   check_configs(subject, before);
   check_graphs(subject, before);
-  const Goldens read = Goldens::open(goldens, subject.configs->model);
+  const Goldens read = Goldens::open(goldens, *subject.configs->model);
   CheckList checks;
   Certificate certificate;
   certificate.first_divergence = check_stages(subject, read, checks);
@@ -242,7 +245,7 @@ TEST(PartialGoldens, GoOnFromWhatThereIs) {
 TEST(PartialFolders, SkipWhatCannotBeRun) {
   const Model m = model("tiny-tied");
   const test::TemporaryFolder folder;
-  export_to(folder.path(), m, true, {Artifact::text_with_image});
+  export_to(folder.path(), m, true, {"text_with_image"});
   // Without vision the goldens' features are taken; without the text artifact the other one takes plain text.
   const Certificate certificate = stages(folder.path(), m.goldens);
   EXPECT_EQ(certificate.first_divergence, "");
@@ -345,7 +348,7 @@ TEST(GoldensOfAnotherModel, FeaturesThatDoNotFitThePrompt) {
 
 TEST(GoldensFile, RefusesWhatDoesNotFit) {
   const Model m = model("tiny-tied");
-  const ModelConfig config = read_model_config(m.checkpoint / "config.json");
+  const auto config = read_model(m.checkpoint / "config.json");
   const test::TemporaryFolder folder;
   const fs::path path = folder.path() / "g.safetensors";
   const auto refused = [&](const std::string& what, const auto& change) {
@@ -353,7 +356,7 @@ TEST(GoldensFile, RefusesWhatDoesNotFit) {
     change(goldens);
     goldens.write(path);
     try {
-      (void)Goldens::open(path, config);
+      (void)Goldens::open(path, *config);
       ADD_FAILURE() << what << " was accepted";
     } catch (const InputError& error) {
       EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
@@ -402,7 +405,7 @@ TEST(GoldensFile, RefusesWhatDoesNotFit) {
 
 TEST(GoldensFile, RandomBytesAreGoldensOrAnInputError) {
   const Model m = model("tiny-tied");
-  const ModelConfig config = read_model_config(m.checkpoint / "config.json");
+  const auto config = read_model(m.checkpoint / "config.json");
   const std::string good = test::read_file(m.goldens);
   const test::TemporaryFolder folder;
   const fs::path path = folder.path() / "g.safetensors";
@@ -413,7 +416,7 @@ TEST(GoldensFile, RandomBytesAreGoldensOrAnInputError) {
     for (int k = 0; k < 2; ++k) bytes[random() % 6000] = "0123456789{}[],:\"x-"[random() % 19];
     test::write_file(path, bytes);
     try {
-      (void)Goldens::open(path, config);
+      (void)Goldens::open(path, *config);
     } catch (const InputError&) {
       ++refused;
     }

@@ -41,7 +41,7 @@ TEST(CompareRows, WithoutRowsNothingIsCompared) {
 }
 
 TEST(CompareIds, PromptsAndRowsAreAsMany) {
-  const TextBatch batch{integers({2, 2}, {5, 6, 7, 0}), integers({2, 2}, {1, 1, 1, 0})};
+  const TokenBatch batch{integers({2, 2}, {5, 6, 7, 0}), integers({2, 2}, {1, 1, 1, 0})};
   const std::vector<TokenIds> both{{5, 6}, {7}};
   EXPECT_EQ(compare_ids(both, batch).status, CheckStatus::passed);
   EXPECT_EQ(compare_ids(std::span(both).first(1), batch).status, CheckStatus::failed);
@@ -55,7 +55,7 @@ class ComparePositions : public testing::Test {
     return compare_positions(batch_, positions, std::vector<TensorView>{output.view()}, expected_);
   }
 
-  const TextBatch batch_{integers({1, 3}, {5, 6, 0}), integers({1, 3}, {1, 1, 0})};
+  const TokenBatch batch_{integers({1, 3}, {5, 6, 0}), integers({1, 3}, {1, 1, 0})};
   const Tensor expected_ = integers({3, 1, 3}, {0, 1, 9, 0, 1, 9, 0, 1, 9});
 };
 
@@ -82,7 +82,7 @@ TEST_F(ComparePositions, OfWhichRowsWereNotFoundAreSkipped) {
 }
 
 TEST(CompareLogits, OfAnotherShapeAreAnInputError) {
-  const TextBatch batch{integers({1, 3}, {5, 6, 7}), integers({1, 3}, {1, 1, 1})};
+  const TokenBatch batch{integers({1, 3}, {5, 6, 7}), integers({1, 3}, {1, 1, 1})};
   const Tensor expected = floats({1, 2, 2}, {0, 1, 2, 3});
   EXPECT_EQ(compare_logits(batch, floats({1, 3, 2}, {9, 9, 0, 1, 2, 3}).view(), expected, 3, 0).status,
             CheckStatus::passed);
