@@ -26,6 +26,10 @@ Registry& registry() {
 
 }  // namespace
 
+CheckpointOutline Family::outline(const Preset& preset, const OutlineOptions&) const {
+  throw UsageError(fmt::format("{} has no preset {}", name(), preset.name));
+}
+
 std::vector<const Family*> families() {
   Registry& all = registry();
   const std::lock_guard lock(all.mutex);

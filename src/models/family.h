@@ -49,9 +49,8 @@ class Family {
 
   // From the smallest to the largest.
   [[nodiscard]] virtual std::span<const Preset> presets() const { return {}; }
-  // Throws UsageError and InputError for options that do not go with the preset.
-  [[nodiscard]] virtual CheckpointOutline outline(const Preset& preset,
-                                                  const OutlineOptions& options) const = 0;
+  // Of one of its presets. Throws UsageError and InputError for options that do not go with it.
+  [[nodiscard]] virtual CheckpointOutline outline(const Preset& preset, const OutlineOptions& options) const;
 };
 
 // All that are known, the oldest first.

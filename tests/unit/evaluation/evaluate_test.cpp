@@ -1,5 +1,6 @@
 // Every number of an evaluation against the models run by themselves and formulas written out plainly.
 #include "qvl/evaluate.h"
+#include "models/picture_pixels.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "engine/session_defaults.h"
 #include "engine/vision_encoder.h"
 #include "image/decode.h"
+#include "models/picture_pixels.h"
 #include "qvl/engine.h"
 #include "qvl/export.h"
 #include "runtime/session.h"

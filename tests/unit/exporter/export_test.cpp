@@ -232,7 +232,7 @@ TEST(Export, MemoryThatSeemsTooSmallIsRefusedUnlessForced) {
 TEST(Export, QuantizedFilesThatDoNotFitAreRefusedUnlessForced) {
   const test::TemporaryFolder folder;
   ExportOptions options = options_for(folder.path() / "out");
-  options.only = {Artifact::vision};
+  options.only = {"vision"};
   options.image_width_pixels = options.image_height_pixels = 56;
   const auto run = [&](std::uint64_t memory_bytes) {
     ExportRun export_run(options);
