@@ -11,9 +11,10 @@ if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
-# Debian's linkers take several times as long.
-find_program(QVL_MOLD mold)
-if(QVL_MOLD)
+# Debian's usual linker takes several times as long.
+include(CheckLinkerFlag)
+check_linker_flag(CXX -fuse-ld=mold QVL_HAS_MOLD)
+if(QVL_HAS_MOLD)
   add_link_options(-fuse-ld=mold)
 endif()
 
