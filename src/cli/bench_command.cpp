@@ -8,6 +8,7 @@
 #include "cli/export_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/progress_line.h"
 #include "cli/source.h"
 #include "engine/session_defaults.h"
 
@@ -20,7 +21,7 @@ struct CommonArguments {
   double limits_seconds = 1;
   bool json = false;
   bool quiet = false;
-  ProgressBar bar{ProgressBar::on_terminal()};
+  ProgressBar bar{ProgressLine::on_terminal()};
 
   [[nodiscard]] ReportFormat format() const { return json ? ReportFormat::json : ReportFormat::tables; }
 

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/progress_line.h"
 #include "cli/sensitivity_arguments.h"
 #include "cli/sensitivity_progress.h"
 
@@ -76,7 +77,7 @@ void add_bench_sensitivity(CLI::App& bench) {
     arguments->run.apply();
     if (options.report.empty()) options.report = ".";
     options.cancel = &cancel_on_signal();
-    SensitivityBar bar(ProgressBar::on_terminal());
+    SensitivityBar bar(ProgressLine::on_terminal());
     if (!arguments->quiet) options.on_progress = [&bar](const SensitivityProgress& p) { bar.show(p); };
     print(bench_sensitivity(arguments->bench), arguments->json);
   });

@@ -10,6 +10,7 @@
 #include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/progress_line.h"
 #include "cli/sensitivity_progress.h"
 #include "qvl/evaluate.h"
 
@@ -26,44 +27,35 @@ struct EvaluateCommand {
   bool quiet = false;
 };
 
-// One line that is drawn again and again on a terminal; elsewhere a line every half a minute.
-class ProgressLine {
+// Folders are asked one after the other.
+class EvaluationLine {
  public:
-  explicit ProgressLine(bool terminal) : terminal_(terminal) {}
-  ~ProgressLine() {
-    if (open_) std::cerr << "\n";
-  }
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
+  explicit EvaluationLine(bool terminal) : line_(terminal, std::chrono::seconds(30)) {}
 
   void show(const EvaluateProgress& progress) {
-    const auto now = std::chrono::steady_clock::now();
     const bool ends = progress.done == progress.total;
-    if (progress.done == 0) start_ = now;
-    const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::seconds(30);
-    if (!ends && now - drawn_ < pause) return;
-    drawn_ = now;
-    const std::string line = fmt::format("{}: {} of {} {}{}", progress.folder, progress.done, progress.total,
-                                         progress.stage, ends ? "" : time_left(progress, now));
-    std::cerr << (terminal_ ? "\r\x1b[K" : "") << line << (terminal_ && !ends ? "" : "\n") << std::flush;
-    open_ = terminal_ && !ends;
+    if (progress.done == 0) start_ = Clock::now();
+    if (!ends && !line_.is_due()) return;
+    line_.draw(
+        fmt::format("{}: {} of {} {}{}", progress.folder, progress.done, progress.total, progress.stage,
+                    ends ? "" : time_left(progress)),
+        progress.total > 0 ? static_cast<double>(progress.done) / static_cast<double>(progress.total) : 1.0);
+    if (ends) line_.end();
   }
 
  private:
-  using Time = std::chrono::steady_clock::time_point;
+  using Clock = std::chrono::steady_clock;
 
-  [[nodiscard]] std::string time_left(const EvaluateProgress& progress, Time now) const {
+  [[nodiscard]] std::string time_left(const EvaluateProgress& progress) const {
     if (progress.done == 0) return "";
     const double each =
-        std::chrono::duration<double>(now - start_).count() / static_cast<double>(progress.done);
+        std::chrono::duration<double>(Clock::now() - start_).count() / static_cast<double>(progress.done);
     return fmt::format(", {} left",
                        duration_text(each * static_cast<double>(progress.total - progress.done)));
   }
 
-  bool terminal_;
-  Time start_;  // of the stage
-  Time drawn_;
-  bool open_ = false;
+  ProgressLine line_;
+  Clock::time_point start_;  // of the stage
 };
 
 template <class T>
@@ -120,7 +112,7 @@ void run_evaluate(EvaluateCommand& arguments) {
   options.answers = !arguments.no_answers;
   options.input = arguments.input.options();
   options.cancel = &cancel_on_signal();
-  ProgressLine line(ProgressBar::on_terminal());
+  EvaluationLine line(ProgressLine::on_terminal());
   if (!arguments.quiet) options.on_progress = [&line](const EvaluateProgress& p) { line.show(p); };
   const Evaluation evaluation = evaluate_folders(options);
   arguments.json ? print_evaluate_json(evaluation) : print_evaluate_table(evaluation);

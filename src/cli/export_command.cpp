@@ -10,6 +10,7 @@
 #include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/progress_line.h"
 #include "cli/quantize_result.h"
 #include "qvl/export.h"
 
@@ -70,7 +71,7 @@ void run_export(ExportCommand& arguments) {
   if (arguments.json) throw UsageError("--json belongs to --dry-run; an export prints the paths it wrote");
   if (options.out.empty()) throw UsageError("--out is missing: the model folder to write");
   options.cancel = &cancel_on_signal();
-  ProgressBar bar(ProgressBar::on_terminal());
+  ProgressBar bar(ProgressLine::on_terminal());
   if (!arguments.quiet) options.progress = &bar;
   if (!arguments.plan.empty()) {
     print_quantized(export_quantized(options, arguments.plan), options.out, false);

@@ -12,6 +12,7 @@
 #include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/progress_line.h"
 #include "cli/sensitivity_progress.h"
 #include "qvl/plan.h"
 #include "replay/unmeasured.h"
@@ -177,7 +178,7 @@ void plan(PlanCommand& arguments) {
   if (!arguments.memory.empty()) options.memory_bytes = parse_memory_size(arguments.memory, "--memory");
   options.input = arguments.input.options();
   options.cancel = &cancel_on_signal();
-  SensitivityBar bar(ProgressBar::on_terminal());
+  SensitivityBar bar(ProgressLine::on_terminal());
   if (!arguments.quiet) options.on_progress = [&bar](const SensitivityProgress& p) { bar.show(p); };
   const PlanResult result = make_plan(options);
   if (result.quantized_units == 0) warn_of_nothing(options.budget);

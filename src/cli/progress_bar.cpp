@@ -1,28 +1,11 @@
 #include "cli/progress_bar.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <iostream>
 
 namespace qvl::cli {
-namespace {
-
-constexpr auto kRedraw = std::chrono::milliseconds(100);
-constexpr auto kPlainLineEvery = std::chrono::seconds(10);
-constexpr std::size_t kMostBarCells = 24;
-constexpr std::size_t kLeastBarCells = 5;
-
-std::size_t terminal_columns() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
-}
-
-}  // namespace
-
 std::string human_bytes(std::uint64_t bytes) {
   constexpr std::array kUnits{"B", "kB", "MB", "GB", "TB"};
   auto value = static_cast<double>(bytes);
@@ -34,26 +17,18 @@ std::string human_bytes(std::uint64_t bytes) {
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.2f} {}", value, kUnits[unit]);
 }
 
-bool ProgressBar::on_terminal() { return ::isatty(STDERR_FILENO) == 1; }
-
-ProgressBar::~ProgressBar() {
-  if (open_) std::cerr << std::endl;
-}
-
 void ProgressBar::begin(std::string_view stage, std::uint64_t total_bytes) {
   stage_ = stage;
   total_bytes_ = total_bytes;
   done_bytes_ = 0;
-  start_ = drawn_ = Clock::now();
-  if (terminal_) draw(false);
+  start_ = Clock::now();
+  line_.wait();
+  if (line_.terminal()) draw(false);
 }
 
 void ProgressBar::advance(std::uint64_t bytes) {
   done_bytes_ += bytes;
-  const auto now = Clock::now();
-  if (terminal_ ? now - drawn_ < kRedraw : now - drawn_ < kPlainLineEvery) return;
-  drawn_ = now;
-  draw(false);
+  if (line_.is_due()) draw(false);
 }
 
 // What a stage skipped, since it was there already, is done as well.
@@ -75,26 +50,11 @@ std::string ProgressBar::figures() const {
 }
 
 void ProgressBar::draw(bool final) {
-  if (!terminal_) {
-    std::cerr << stage_ << ": " << figures() << std::endl;
-    return;
-  }
   const double share = total_bytes_ == 0
                            ? (final ? 1.0 : 0.0)
                            : static_cast<double>(done_bytes_) / static_cast<double>(total_bytes_);
-  // A line that wraps could not be drawn over: the bar takes what room there is, then the end of the text
-  // goes.
-  const std::size_t width = terminal_columns() - 1;
-  std::string line = stage_ + ": " + figures();
-  const std::size_t room = width > line.size() ? width - line.size() - 1 : 0;
-  if (const std::size_t cells = std::min(kMostBarCells, room); cells >= kLeastBarCells) {
-    const auto filled = static_cast<std::size_t>(std::min(share, 1.0) * static_cast<double>(cells) + 0.5);
-    line = std::string(filled, '#') + std::string(cells - filled, '.') + " " + line;
-  }
-  std::cerr << "\r\x1b[K" << line.substr(0, width);
-  open_ = !final;
-  if (final) std::cerr << "\n";
-  std::cerr << std::flush;
+  line_.draw(stage_ + ": " + figures(), share);
+  if (final) line_.end();
 }
 
 }  // namespace qvl::cli

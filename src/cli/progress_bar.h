@@ -1,38 +1,32 @@
-// Progress of long work on stderr: a bar with bytes per second and time left on a terminal, plain lines
-// elsewhere.
+// Progress of work whose bytes are counted: a bar with bytes per second and time left.
 #pragma once
 
 #include <chrono>
 #include <string>
 
+#include "cli/progress_line.h"
 #include "qvl/progress.h"
 
 namespace qvl::cli {
 
 class ProgressBar : public Progress {
  public:
-  explicit ProgressBar(bool terminal) : terminal_(terminal) {}
-  ~ProgressBar() override;
+  explicit ProgressBar(bool terminal) : line_(terminal, std::chrono::seconds(10)) {}
 
   void begin(std::string_view stage, std::uint64_t total_bytes) override;
   void advance(std::uint64_t bytes) override;
   void end() override;
-
-  // Whether stderr is a terminal.
-  static bool on_terminal();
 
  private:
   using Clock = std::chrono::steady_clock;
   void draw(bool final);
   [[nodiscard]] std::string figures() const;
 
-  bool terminal_;
+  ProgressLine line_;
   std::string stage_;
   std::uint64_t total_bytes_ = 0;
   std::uint64_t done_bytes_ = 0;
   Clock::time_point start_;
-  Clock::time_point drawn_;
-  bool open_ = false;  // a line of the terminal is drawn and not ended
 };
 
 // "1.25 GB"

@@ -10,6 +10,7 @@
 #include "cli/input_arguments.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/progress_line.h"
 #include "cli/quantize_result.h"
 #include "cli/weight_uses_json.h"
 #include "core/json_text.h"
@@ -63,7 +64,7 @@ void run_quantize(QuantizeCommand& arguments) {
   options.memory_bytes = arguments.memory.empty() ? 0 : parse_memory_size(arguments.memory, "--memory");
   options.input = arguments.input.options();
   options.cancel = &cancel_on_signal();
-  ProgressBar bar(ProgressBar::on_terminal());
+  ProgressBar bar(ProgressLine::on_terminal());
   if (!arguments.quiet) options.progress = &bar;
   print_quantized(quantize_model(options), options.out, arguments.json);
 }

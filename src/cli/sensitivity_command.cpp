@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/progress_line.h"
 #include "cli/sensitivity_arguments.h"
 #include "cli/sensitivity_progress.h"
 #include "qvl/sensitivity.h"
@@ -104,7 +105,7 @@ void measure(SensitivityCommand& arguments) {
   arguments.run.apply();
   options.shard = parse_shard(arguments.shard);
   options.cancel = &cancel_on_signal();
-  SensitivityBar bar(ProgressBar::on_terminal());
+  SensitivityBar bar(ProgressLine::on_terminal());
   if (!arguments.quiet) options.on_progress = [&bar](const SensitivityProgress& p) { bar.show(p); };
   const SensitivityRun run = measure_sensitivity(options);
   print_summary(run, options.report,

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iostream>
 
 namespace qvl::cli {
 
@@ -22,43 +21,24 @@ std::string progress_figures(const SensitivityProgress& progress, double seconds
                             duration_text(each * std::max(0.0, progress.units - progress.units_done)));
 }
 
-SensitivityBar::~SensitivityBar() { end_line(); }
-
-void SensitivityBar::end_line() {
-  if (open_) std::cerr << "\n";
-  open_ = false;
-}
-
 void SensitivityBar::show(const SensitivityProgress& progress) {
-  const Clock::time_point now = Clock::now();
   const bool begins = progress.stage != stage_;
   if (begins) {
-    end_line();
+    line_.end();
     stage_ = progress.stage;
-    start_ = now;
+    start_ = Clock::now();
     ended_ = false;
   }
   const bool ends = progress.units > 0 && progress.units_done > progress.units - 1e-6;
-  const auto pause = terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(30000);
-  if (ended_ || (!begins && !ends && now - drawn_ < pause)) return;
+  if (ended_ || (!begins && !ends && !line_.is_due())) return;
   ended_ = ends;
-  drawn_ = now;
-  const double seconds = std::chrono::duration<double>(now - start_).count();
-  const std::string figures = progress.units > 0 ? ": " + progress_figures(progress, seconds) : "";
-  if (!terminal_) {
-    std::cerr << stage_ << figures << "\n";
-    return;
+  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  if (progress.units > 0) {
+    line_.draw(stage_ + ": " + progress_figures(progress, seconds), progress.units_done / progress.units);
+  } else {
+    line_.draw(stage_);
   }
-  constexpr int kWidth = 24;
-  const int filled =
-      progress.units > 0
-          ? static_cast<int>(std::clamp(progress.units_done / progress.units, 0.0, 1.0) * kWidth)
-          : 0;
-  std::cerr << fmt::format("\r\x1b[K{} [{}{}]{}", stage_, std::string(static_cast<std::size_t>(filled), '#'),
-                           std::string(static_cast<std::size_t>(kWidth - filled), '.'), figures)
-            << std::flush;
-  open_ = true;
-  if (ends) end_line();
+  if (ends) line_.end();
 }
 
 }  // namespace qvl::cli

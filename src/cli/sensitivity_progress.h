@@ -4,30 +4,24 @@
 #include <chrono>
 #include <string>
 
+#include "cli/progress_line.h"
 #include "qvl/sensitivity.h"
 
 namespace qvl::cli {
 
-// A bar that is drawn again and again on a terminal; elsewhere a line every half a minute.
 class SensitivityBar {
  public:
-  explicit SensitivityBar(bool terminal) : terminal_(terminal) {}
-  ~SensitivityBar();
-  SensitivityBar(const SensitivityBar&) = delete;
-  SensitivityBar& operator=(const SensitivityBar&) = delete;
+  explicit SensitivityBar(bool terminal) : line_(terminal, std::chrono::seconds(30)) {}
 
   void show(const SensitivityProgress& progress);
 
  private:
   using Clock = std::chrono::steady_clock;
-  void end_line();
 
-  bool terminal_;
+  ProgressLine line_;
   std::string stage_;
   Clock::time_point start_;  // of the stage
-  Clock::time_point drawn_;
-  bool open_ = false;
-  bool ended_ = false;  // all units of the stage are done, which was shown
+  bool ended_ = false;       // all units of the stage are done, which was shown
 };
 
 // "12 s", "7 min 30 s", "2 h 05 min"

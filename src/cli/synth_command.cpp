@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/progress_line.h"
 #include "models/family.h"
 #include "synth/synthesize.h"
 
@@ -21,7 +22,7 @@ void run_synth(SynthCommand& arguments) {
   SynthOptions& options = arguments.options;
   options.dtype = arguments.dtype == "f32" ? DType::f32 : arguments.dtype == "f16" ? DType::f16 : DType::bf16;
   options.cancel = &cancel_on_signal();
-  ProgressBar bar(ProgressBar::on_terminal());
+  ProgressBar bar(ProgressLine::on_terminal());
   if (!arguments.quiet) options.progress = &bar;
   synthesize_checkpoint(options);
   std::cout << options.out.string() << "\n";

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress_bar.h"
+#include "cli/progress_line.h"
 #include "qvl/verify.h"
 
 namespace qvl::cli {
@@ -74,7 +75,7 @@ void run_verify(VerifyCommand& arguments) {
   VerifyOptions& options = arguments.options;
   options.run = !arguments.no_run;
   options.cancel = &cancel_on_signal();
-  ProgressBar bar(ProgressBar::on_terminal());
+  ProgressBar bar(ProgressLine::on_terminal());
   if (!arguments.quiet) options.progress = &bar;
   const Certificate certificate = verify_folder(options);
   const Check* failure = certificate.first_failure();

@@ -1,6 +1,7 @@
 // Shapes of tensors whose dimensions are all known.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -16,5 +17,15 @@ using Shape = std::vector<std::int64_t>;
 
 // "[2, 3, 4]"
 [[nodiscard]] std::string to_string(std::span<const std::int64_t> shape);
+
+// Broadcasting as numpy and ONNX have it: shapes are aligned at their last dimension, and a dimension of 1
+// stands for any size.
+// Widens `whole` to what holds `shape`, too; false, and `whole` is something between, when they do not go
+// together.
+[[nodiscard]] bool widen(Shape& whole, std::span<const std::int64_t> shape);
+// Steps in elements along the dimensions of `whole` for an operand of this shape that lies row by row; 0 where
+// it broadcasts.
+[[nodiscard]] std::vector<std::size_t> broadcast_strides(std::span<const std::int64_t> shape,
+                                                         const Shape& whole);
 
 }  // namespace qvl

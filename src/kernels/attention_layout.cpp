@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
+#include <vector>
 
 #include "qvl/error.h"
 
@@ -12,32 +14,21 @@ namespace {
 [[noreturn]] void refuse(const AttentionInputs& in, const char* reason) {
   throw InputError(
       fmt::format("attention: {}: q {}, k transposed {}, v {}, mask {}; expected [..., S, d], [..., d, L], "
-                  "[..., L, e] and "
-                  "what broadcasts to [..., S, L]",
+                  "[..., L, e] and what broadcasts to [..., S, L]",
                   reason, to_string(in.q.shape), to_string(in.k_transposed.shape), to_string(in.v.shape),
                   in.mask ? to_string(in.mask->shape) : "none"));
 }
 
-// Widens `whole` by a shape without its last two dimensions; false when they do not broadcast.
-bool widen_lead(Shape& whole, const Shape& shape) {
-  const std::size_t more = shape.size() < 2 ? 0 : shape.size() - 2;
-  if (more > whole.size()) whole.insert(whole.begin(), more - whole.size(), 1);
-  for (std::size_t i = 0; i < more; ++i) {
-    std::int64_t& size = whole[whole.size() - more + i];
-    if (size != shape[i] && size != 1 && shape[i] != 1) return false;
-    if (size == 1) size = shape[i];
-  }
-  return true;
+// A shape without its last two dimensions.
+std::span<const std::int64_t> lead_of(const Shape& shape) {
+  return std::span(shape).first(shape.size() < 2 ? 0 : shape.size() - 2);
 }
 
 std::vector<std::size_t> lead_strides(const Shape& whole, const Shape& shape) {
-  std::vector<std::size_t> strides(whole.size(), 0);
+  std::vector<std::size_t> strides = broadcast_strides(lead_of(shape), whole);
   if (shape.size() < 2) return strides;
-  std::size_t stride = static_cast<std::size_t>(shape[shape.size() - 1] * shape[shape.size() - 2]);
-  for (std::size_t i = shape.size() - 2; i-- > 0;) {
-    if (shape[i] != 1) strides[whole.size() - (shape.size() - 2) + i] = stride;
-    stride *= static_cast<std::size_t>(shape[i]);
-  }
+  const auto matrix = static_cast<std::size_t>(shape[shape.size() - 1] * shape[shape.size() - 2]);
+  for (std::size_t& stride : strides) stride *= matrix;
   return strides;
 }
 
@@ -68,7 +59,7 @@ AttentionLayout::AttentionLayout(const AttentionInputs& in) {
   if (all_rows < 0 || all_keys < 0) refuse(in, "the mask does not broadcast with the scores");
   if (all_keys != from_back(in.v.shape, 1)) refuse(in, "as many values as keys are needed");
   for (const Shape* shape : {&in.q.shape, &in.k_transposed.shape, &masks, &in.v.shape}) {
-    if (!widen_lead(lead, *shape)) refuse(in, "the leading dimensions do not broadcast");
+    if (!widen(lead, lead_of(*shape))) refuse(in, "the leading dimensions do not broadcast");
   }
   rows = static_cast<std::size_t>(all_rows);
   keys = static_cast<std::size_t>(all_keys);

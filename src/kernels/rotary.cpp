@@ -32,18 +32,6 @@ std::int64_t middle_of(const RotaryInputs& inputs, std::int64_t depth) {
   return inputs.middle > 0 ? inputs.middle : depth / 2;
 }
 
-// Strides in floats along the dimensions of the result, 0 where the operand broadcasts.
-std::vector<std::size_t> strides_of(const Shape& shape, const Shape& result) {
-  std::vector<std::size_t> strides(result.size(), 0);
-  std::size_t stride = 1;
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    const auto size = static_cast<std::size_t>(shape[shape.size() - 1 - i]);
-    if (size != 1) strides[result.size() - 1 - i] = stride;
-    stride *= size;
-  }
-  return strides;
-}
-
 // A row of the result where cos and sin have one, too: the loops that compilers turn into vector
 // instructions.
 void turn_whole_row(const float* x, const float* cos, const float* sin, std::size_t depth, std::size_t middle,
@@ -73,14 +61,7 @@ void turn_row(const Row& row, const std::array<std::size_t, 4>& step, std::size_
 Shape rotary_shape(const RotaryInputs& inputs) {
   Shape result = inputs.x.shape;
   for (const Shape* const shape : {&inputs.cos.shape, &inputs.sin.shape}) {
-    if (shape->size() > result.size()) result.insert(result.begin(), shape->size() - result.size(), 1);
-    for (std::size_t i = 0; i < shape->size(); ++i) {
-      const std::int64_t size = (*shape)[shape->size() - 1 - i];
-      std::int64_t& place = result[result.size() - 1 - i];
-      if (size == place || size == 1) continue;
-      if (place != 1) throw_apart(inputs);
-      place = size;
-    }
+    if (!widen(result, *shape)) throw_apart(inputs);
   }
   const std::size_t axis = axis_of(inputs);
   const std::int64_t depth = inputs.x.shape[axis];
@@ -100,8 +81,8 @@ void rotary(const RotaryInputs& inputs, std::span<float> out) {
   const std::int64_t begin = middle_of(inputs, own_depth);
   const std::size_t middle = begin >= own_depth ? depth : static_cast<std::size_t>(begin);
   const std::array<std::vector<std::size_t>, 4> strides{
-      strides_of(inputs.x.shape, shape), strides_of(inputs.cos.shape, shape),
-      strides_of(inputs.sin.shape, shape), strides_of(shape, shape)};
+      broadcast_strides(inputs.x.shape, shape), broadcast_strides(inputs.cos.shape, shape),
+      broadcast_strides(inputs.sin.shape, shape), broadcast_strides(shape, shape)};
   const std::array<std::size_t, 4> step{strides[0][axis], strides[1][axis], strides[2][axis],
                                         strides[3][axis]};
   const bool whole = std::ranges::all_of(step, [](std::size_t s) { return s == 1; });

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "core/json_text.h"
@@ -42,6 +43,10 @@ auto value_in(const Table& table, std::string_view text, const char* what) {
 std::string to_string(Method method) { return name_in(kMethods, method); }
 std::string to_string(Criterion criterion) { return name_in(kCriteria, criterion); }
 Method parse_method(std::string_view text) { return value_in(kMethods, text, "method"); }
+std::optional<Criterion> find_criterion(std::string_view text) {
+  const auto found = std::ranges::find(kCriteria, text, [](const auto& entry) { return entry.second; });
+  return found == kCriteria.end() ? std::nullopt : std::optional(found->first);
+}
 Criterion parse_criterion(std::string_view text) { return value_in(kCriteria, text, "criterion"); }
 
 std::string RunSettings::to_json() const {

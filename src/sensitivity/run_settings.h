@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,6 +52,8 @@ struct RunSettings {
 [[nodiscard]] std::string to_string(Criterion criterion);
 [[nodiscard]] Method parse_method(std::string_view text);
 [[nodiscard]] Criterion parse_criterion(std::string_view text);
+// Nothing for another text.
+[[nodiscard]] std::optional<Criterion> find_criterion(std::string_view text);
 // Whether units are ordered by what happens at the output.
 [[nodiscard]] inline bool is_measured(Criterion criterion) {
   return criterion == Criterion::kl || criterion == Criterion::mse;

@@ -1,34 +1,22 @@
 #include "sensitivity/report/report_names.h"
 
-#include <array>
+#include <algorithm>
 #include <unordered_set>
-#include <utility>
+
+#include "sensitivity/run_settings.h"
 
 namespace qvl {
-namespace {
-
-constexpr std::array<std::pair<Criterion, const char*>, 5> kCriteria{{
-    {Criterion::kl, "kl"},
-    {Criterion::mse, "mse"},
-    {Criterion::nncf_mean_variance, "nncf_mean_variance"},
-    {Criterion::weight_mse, "weight_mse"},
-    {Criterion::random, "random"},
-}};
-
-}  // namespace
-
-const char* criterion_name(Criterion criterion) {
-  for (const auto& [value, name] : kCriteria) {
-    if (value == criterion) return name;
-  }
-  return "?";
+std::string criterion_name(Criterion criterion) {
+  std::string name = to_string(criterion);
+  std::ranges::replace(name, '-', '_');
+  return name;
 }
 
 std::optional<Criterion> criterion_from_name(std::string_view name) {
-  for (const auto& [value, known] : kCriteria) {
-    if (name == known) return value;
-  }
-  return std::nullopt;
+  if (name.find('-') != std::string_view::npos) return std::nullopt;
+  std::string text(name);
+  std::ranges::replace(text, '_', '-');
+  return find_criterion(text);
 }
 
 std::vector<std::string> formats_of(const SensitivityReport& report) {

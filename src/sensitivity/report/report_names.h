@@ -10,8 +10,8 @@
 
 namespace qvl {
 
-// "kl", "mse", "nncf_mean_variance", "weight_mse", "random"
-[[nodiscard]] const char* criterion_name(Criterion criterion);
+// As the keys of JSON: "kl", "mse", "nncf_mean_variance", "weight_mse", "random".
+[[nodiscard]] std::string criterion_name(Criterion criterion);
 [[nodiscard]] std::optional<Criterion> criterion_from_name(std::string_view name);
 
 // The formats that a report has results of, each once, in the order in which they first occur in units, whole

@@ -33,5 +33,25 @@ TEST(DType, NamesRoundTrip) {
   EXPECT_EQ(dtype_from_name("F8"), std::nullopt);
 }
 
+TEST(Shape, WidensToWhatHoldsAnother) {
+  const auto widened = [](Shape whole, const Shape& shape) {
+    return widen(whole, shape) ? to_string(whole) : std::string("apart");
+  };
+  EXPECT_EQ(widened({2, 3}, {3}), "[2, 3]");
+  EXPECT_EQ(widened({3}, {2, 1}), "[2, 3]");
+  EXPECT_EQ(widened({}, {4, 1, 5}), "[4, 1, 5]");
+  EXPECT_EQ(widened({4, 1, 5}, {3, 1}), "[4, 3, 5]");
+  EXPECT_EQ(widened({1}, {0}), "[0]");
+  EXPECT_EQ(widened({2, 3}, {2}), "apart");
+}
+
+TEST(Shape, StridesAreZeroWhereAnOperandBroadcasts) {
+  using Strides = std::vector<std::size_t>;
+  EXPECT_EQ(broadcast_strides(Shape{2, 3}, {2, 3}), (Strides{3, 1}));
+  EXPECT_EQ(broadcast_strides(Shape{3}, {2, 3}), (Strides{0, 1}));
+  EXPECT_EQ(broadcast_strides(Shape{2, 1, 4}, {5, 2, 3, 4}), (Strides{0, 4, 0, 1}));
+  EXPECT_EQ(broadcast_strides(Shape{}, {2}), (Strides{0}));
+}
+
 }  // namespace
 }  // namespace qvl
