@@ -6,9 +6,9 @@
 #include <set>
 #include <utility>
 
-#include "checkpoint/config_fields.h"
-#include "checkpoint/message_quote.h"
+#include "core/json_fields.h"
 #include "core/json_text.h"
+#include "core/message_quote.h"
 #include "qvl/error.h"
 
 namespace qvl {
@@ -29,7 +29,7 @@ bool present(const fs::path& path) {
 // Which shard the index names for each tensor. Everything wrong with it is in one InputError.
 std::map<std::string, std::string> read_weight_map(const fs::path& index) {
   const Json root = read_json_file(index);
-  ConfigProblems problems(index.string());
+  JsonProblems problems(index.string());
   std::map<std::string, std::string> result;
   const auto map = root.is_object() ? root.find("weight_map") : root.end();
   if (!root.is_object() || map == root.end() || !map->is_object() || map->empty()) {
@@ -94,7 +94,7 @@ void Checkpoint::rename(std::string_view name, std::string_view other) {
 
 void Checkpoint::open_single(const fs::path& file) {
   shards_.emplace_back(file);
-  ConfigProblems problems(file.string());
+  JsonProblems problems(file.string());
   const std::vector<TensorEntry>& entries = shards_[0].entries();
   for (std::size_t i = 0; i < entries.size(); ++i) place(entries[i].name, {0, i}, problems);
   problems.throw_if_any();
@@ -102,7 +102,7 @@ void Checkpoint::open_single(const fs::path& file) {
 
 void Checkpoint::open_shards(const fs::path& index) {
   const std::map<std::string, std::string> weight_map = read_weight_map(index);
-  ConfigProblems problems(index.string());
+  JsonProblems problems(index.string());
   std::map<std::string, std::size_t> shard_of;
   for (const auto& [name, shard] : weight_map) shard_of.emplace(shard, 0);
   if (shard_of.size() > kMaxShards) {
@@ -138,7 +138,7 @@ void Checkpoint::open_shards(const fs::path& index) {
   }
 }
 
-void Checkpoint::place(const std::string& name, const Location& location, ConfigProblems& problems) {
+void Checkpoint::place(const std::string& name, const Location& location, JsonProblems& problems) {
   const auto [placed, is_new] = tensors_.emplace(canonical_tensor_name(name), location);
   if (is_new) return;
   problems.add(fmt::format("tensors {} and {} are two names of one tensor",

@@ -13,7 +13,7 @@
 
 namespace qvl {
 
-class ConfigProblems;
+class JsonProblems;
 
 // The hub's name (`model.layers.0…`, `visual.blocks.0…`) for the names that transformers 5 uses in memory
 // (`model.language_model.layers.0…`, `model.visual.blocks.0…`). Other names come back as they are.
@@ -65,7 +65,7 @@ class Checkpoint {
   void open_single(const std::filesystem::path& file);
   void open_shards(const std::filesystem::path& index);
   // Enters a tensor under its canonical name.
-  void place(const std::string& name, const Location& location, ConfigProblems& problems);
+  void place(const std::string& name, const Location& location, JsonProblems& problems);
   [[nodiscard]] const Location& location(std::string_view name) const;
   [[nodiscard]] const TensorEntry& at(const Location& location) const;
 

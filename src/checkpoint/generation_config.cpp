@@ -3,7 +3,8 @@
 #include <limits>
 #include <string>
 
-#include "checkpoint/config_fields.h"
+#include "checkpoint/config_limits.h"
+#include "core/json_fields.h"
 #include "core/json_text.h"
 #include "core/text_file.h"
 
@@ -14,7 +15,7 @@ constexpr std::int64_t kMaxId = std::numeric_limits<std::int32_t>::max();
 constexpr std::size_t kMaxEosIds = 1024;
 
 // A number or a list of numbers; null and absent leave `ids` empty.
-void read_eos(const ConfigFields& fields, std::vector<std::int64_t>& ids) {
+void read_eos(const JsonFields& fields, std::vector<std::int64_t>& ids) {
   const Json* value = fields.find("eos_token_id");
   if (value == nullptr) return;
   if (value->is_array()) {
@@ -27,7 +28,7 @@ void read_eos(const ConfigFields& fields, std::vector<std::int64_t>& ids) {
 }
 
 // An id that nothing is generated with.
-void read_unused_id(const ConfigFields& fields, const char* name, std::optional<std::int64_t>& id) {
+void read_unused_id(const JsonFields& fields, const char* name, std::optional<std::int64_t>& id) {
   const Json* value = fields.find(name);
   if (id || value == nullptr || !value->is_number_unsigned()) return;
   const auto number = value->get<std::uint64_t>();
@@ -35,7 +36,7 @@ void read_unused_id(const ConfigFields& fields, const char* name, std::optional<
 }
 
 // The ids that generation_config.json left out.
-void read_model_ids(const ConfigFields& fields, GenerationConfig& config) {
+void read_model_ids(const JsonFields& fields, GenerationConfig& config) {
   if (config.eos_token_ids.empty()) read_eos(fields, config.eos_token_ids);
   read_unused_id(fields, "bos_token_id", config.bos_token_id);
   read_unused_id(fields, "pad_token_id", config.pad_token_id);
@@ -48,8 +49,8 @@ GenerationConfig parse_generation_config(std::string_view generation_json, std::
   GenerationConfig config;
   if (!generation_json.empty()) {
     const Json root = parse_json(generation_json, generation_source);
-    ConfigProblems problems(generation_source);
-    const ConfigFields fields(root, "", problems);
+    JsonProblems problems(generation_source);
+    const JsonFields fields(root, problems);
     read_eos(fields, config.eos_token_ids);
     read_unused_id(fields, "bos_token_id", config.bos_token_id);
     read_unused_id(fields, "pad_token_id", config.pad_token_id);
@@ -57,10 +58,10 @@ GenerationConfig parse_generation_config(std::string_view generation_json, std::
     problems.throw_if_any();
   }
   const Json root = parse_json(config_json, config_source);
-  ConfigProblems problems(config_source);
-  const ConfigFields top(root, "", problems);
+  JsonProblems problems(config_source);
+  const JsonFields top(root, problems);
   read_model_ids(top, config);
-  read_model_ids(top.object("text_config"), config);
+  read_model_ids(top.object_or_empty("text_config"), config);
   if (config.eos_token_ids.empty() && problems.count() == 0) {
     problems.add(
         "eos_token_id is missing here and in generation_config.json; the ids of the tokens that end an "

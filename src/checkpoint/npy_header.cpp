@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "checkpoint/message_quote.h"
+#include "core/message_quote.h"
 #include "qvl/error.h"
 
 namespace qvl {

@@ -10,8 +10,8 @@
 #include <unordered_set>
 #include <utility>
 
-#include "checkpoint/message_quote.h"
 #include "core/mapped_file.h"
+#include "core/message_quote.h"
 #include "qvl/error.h"
 
 namespace qvl {

@@ -6,7 +6,8 @@
 #include <string>
 #include <tuple>
 
-#include "checkpoint/config_fields.h"
+#include "checkpoint/config_limits.h"
+#include "core/json_fields.h"
 #include "core/json_text.h"
 #include "core/text_file.h"
 #include "qvl/error.h"
@@ -17,7 +18,7 @@ namespace {
 constexpr std::int64_t kMaxPixels = std::int64_t{1} << 31U;
 
 // A whole number, which may be written as a float: the reference only compares it with products of sides.
-void read_limit(const ConfigFields& fields, const char* name, std::int64_t& out) {
+void read_limit(const JsonFields& fields, const char* name, std::int64_t& out) {
   const Json* value = fields.find(name);
   if (value != nullptr && value->is_number_float()) {
     const double number = value->get<double>();
@@ -30,14 +31,14 @@ void read_limit(const ConfigFields& fields, const char* name, std::int64_t& out)
 }
 
 // What `size` says, which must be whole once min_pixels and max_pixels have been put into it.
-void read_size(const ConfigFields& fields, const Json& size, PreprocessorConfig& config) {
+void read_size(const JsonFields& fields, const Json& size, PreprocessorConfig& config) {
   constexpr const char* kExpected =
       "\"shortest_edge\" and \"longest_edge\", the least and the most pixels of a picture, are expected";
   if (!size.is_object()) {
     fields.problem("size", fmt::format("is {}; an object with {}", shown(size), kExpected));
     return;
   }
-  const ConfigFields edges = fields.object("size");
+  const JsonFields edges = fields.object_or_empty("size");
   for (const auto& [old_name, new_name, out] :
        {std::tuple{"min_pixels", "shortest_edge", &config.min_pixels},
         std::tuple{"max_pixels", "longest_edge", &config.max_pixels}}) {
@@ -56,7 +57,7 @@ void read_size(const ConfigFields& fields, const Json& size, PreprocessorConfig&
   }
 }
 
-void read_pixels(const ConfigFields& fields, PreprocessorConfig& config) {
+void read_pixels(const JsonFields& fields, PreprocessorConfig& config) {
   if (fields.has("min_pixels")) read_limit(fields, "min_pixels", config.min_pixels);
   if (fields.has("max_pixels")) read_limit(fields, "max_pixels", config.max_pixels);
   if (const Json* size = fields.find("size")) read_size(fields, *size, config);
@@ -67,7 +68,7 @@ void read_pixels(const ConfigFields& fields, PreprocessorConfig& config) {
 }
 
 // One number for each of red, green and blue, or one for all.
-void read_channels(const ConfigFields& fields, const char* name, bool positive, std::array<double, 3>& out) {
+void read_channels(const JsonFields& fields, const char* name, bool positive, std::array<double, 3>& out) {
   const Json* value = fields.find(name);
   if (value == nullptr) return;
   const auto good = [positive](const Json& channel) {
@@ -88,14 +89,14 @@ void read_channels(const ConfigFields& fields, const char* name, bool positive, 
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = (*value)[i].get<double>();
 }
 
-bool switched_on(const ConfigFields& fields, const char* step) {
+bool switched_on(const JsonFields& fields, const char* step) {
   bool wanted = true;
   if (fields.has(step)) fields.read_bool(step, wanted);
   return wanted;
 }
 
 // (x * factor - mean) / deviation of the file as (x / 255 - mean) / deviation.
-void read_scale(const ConfigFields& fields, PreprocessorConfig& config) {
+void read_scale(const JsonFields& fields, PreprocessorConfig& config) {
   double factor = 1.0 / 255.0;
   if (fields.has("rescale_factor")) fields.read_number_above("rescale_factor", 0.0, 1e3, factor);
   if (!switched_on(fields, "do_rescale")) factor = 1.0;
@@ -110,7 +111,7 @@ void read_scale(const ConfigFields& fields, PreprocessorConfig& config) {
 }
 
 // The steps are fixed: convert to RGB, resize by bicubic interpolation, scale and normalise.
-void refuse_other_steps(const ConfigFields& fields) {
+void refuse_other_steps(const JsonFields& fields) {
   constexpr std::int64_t kBicubic = 3;  // PIL.Image.Resampling.BICUBIC
   for (const char* step : {"do_resize", "do_convert_rgb"}) {
     if (!switched_on(fields, step))
@@ -129,7 +130,7 @@ void refuse_other_steps(const ConfigFields& fields) {
   }
 }
 
-PreprocessorConfig from_fields(const ConfigFields& fields) {
+PreprocessorConfig from_fields(const JsonFields& fields) {
   PreprocessorConfig config;
   read_pixels(fields, config);
   if (fields.has("patch_size")) fields.read_int("patch_size", 1, 4096, config.patch_size);
@@ -147,10 +148,10 @@ PreprocessorConfig from_fields(const ConfigFields& fields) {
 
 PreprocessorConfig parse_preprocessor_config(std::string_view json, std::string_view source) {
   const Json root = parse_json(json, source);
-  ConfigProblems problems(source);
-  const ConfigFields top(root, "", problems);
+  JsonProblems problems(source);
+  const JsonFields top(root, problems);
   const PreprocessorConfig config =
-      from_fields(top.has("image_processor") ? top.object("image_processor") : top);
+      from_fields(top.has("image_processor") ? top.object_or_empty("image_processor") : top);
   problems.throw_if_any();
   return config;
 }

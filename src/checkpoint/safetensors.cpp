@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "checkpoint/message_quote.h"
+#include "core/message_quote.h"
 #include "qvl/error.h"
 
 namespace qvl {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <string_view>
 
-#include "checkpoint/message_quote.h"
 #include "core/json_text.h"
+#include "core/message_quote.h"
 #include "qvl/error.h"
 
 namespace qvl {

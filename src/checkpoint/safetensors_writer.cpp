@@ -6,8 +6,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "checkpoint/message_quote.h"
 #include "checkpoint/safetensors_layout.h"
+#include "core/message_quote.h"
 #include "core/output_file.h"
 #include "qvl/error.h"
 

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <system_error>
 
-#include "checkpoint/config_fields.h"
+#include "checkpoint/config_limits.h"
 #include "core/json_text.h"
 #include "core/text_file.h"
 #include "models/qwen25vl/family.h"

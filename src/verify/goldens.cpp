@@ -7,9 +7,9 @@
 #include <set>
 #include <string_view>
 
-#include "checkpoint/message_quote.h"
 #include "checkpoint/safetensors.h"
 #include "core/json_text.h"
+#include "core/message_quote.h"
 #include "qvl/error.h"
 #include "verify/subject.h"
 

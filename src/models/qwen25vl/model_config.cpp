@@ -10,9 +10,10 @@
 #include <set>
 #include <utility>
 
-#include "checkpoint/config_fields.h"
-#include "checkpoint/message_quote.h"
+#include "checkpoint/config_limits.h"
+#include "core/json_fields.h"
 #include "core/json_text.h"
+#include "core/message_quote.h"
 #include "core/text_file.h"
 
 namespace qvl::qwen25vl {
@@ -33,20 +34,20 @@ constexpr std::int64_t kMaxCount = std::numeric_limits<std::int32_t>::max();
 // The section of all published sizes, which have a head size of 128.
 constexpr std::array<std::int64_t, 3> kUsualMropeSection = {16, 24, 24};
 
-void require_silu(const ConfigFields& fields) {
+void require_silu(const JsonFields& fields) {
   std::string act = "silu";
   fields.read_optional("hidden_act", act);
   if (act == "silu") return;
   fields.problem("hidden_act", fmt::format("is {}; only \"silu\" is supported", quote_for_message(act)));
 }
 
-std::optional<bool> read_tie(const ConfigFields& fields) {
+std::optional<bool> read_tie(const JsonFields& fields) {
   std::optional<bool> tie;
   fields.read_optional("tie_word_embeddings", tie);
   return tie;
 }
 
-void read_vision_sizes(const ConfigFields& fields, VisionConfig& vision) {
+void read_vision_sizes(const JsonFields& fields, VisionConfig& vision) {
   fields.read_int("depth", 1, kMaxLayers, vision.depth);
   fields.read_int("hidden_size", 1, kMaxWidth, vision.hidden_size);
   fields.read_int("intermediate_size", 1, kMaxWidth, vision.intermediate_size);
@@ -60,7 +61,7 @@ void read_vision_sizes(const ConfigFields& fields, VisionConfig& vision) {
   fields.read_int("out_hidden_size", 1, kMaxWidth, vision.out_hidden_size);
 }
 
-void read_vision_rest(const ConfigFields& fields, VisionConfig& vision) {
+void read_vision_rest(const JsonFields& fields, VisionConfig& vision) {
   fields.read_number_above("tokens_per_second", 0.0, 1e6, vision.tokens_per_second);
   if (fields.has("fullatt_block_indexes")) {
     fields.read_ints("fullatt_block_indexes", 0, vision.depth - 1, static_cast<std::size_t>(vision.depth),
@@ -75,7 +76,7 @@ void read_vision_rest(const ConfigFields& fields, VisionConfig& vision) {
   require_silu(fields);
 }
 
-void read_mrope_section(const ConfigFields& rope, TextConfig& text) {
+void read_mrope_section(const JsonFields& rope, TextConfig& text) {
   const std::int64_t half = text.head_size() / 2;
   const std::size_t problems_before = rope.problems().count();
   if (rope.has("mrope_section")) {
@@ -96,8 +97,9 @@ void read_mrope_section(const ConfigFields& rope, TextConfig& text) {
 
 // `rope_scaling` goes before `rope_parameters`, and a rope_theta inside before one beside, as in the
 // reference.
-void read_rope(const ConfigFields& fields, bool head_size_known, TextConfig& text) {
-  const ConfigFields rope = fields.object(fields.has("rope_scaling") ? "rope_scaling" : "rope_parameters");
+void read_rope(const JsonFields& fields, bool head_size_known, TextConfig& text) {
+  const JsonFields rope =
+      fields.object_or_empty(fields.has("rope_scaling") ? "rope_scaling" : "rope_parameters");
   for (const char* name : {"type", "rope_type"}) {
     std::string type = "default";
     rope.read_optional(name, type);
@@ -110,7 +112,7 @@ void read_rope(const ConfigFields& fields, bool head_size_known, TextConfig& tex
   if (head_size_known) read_mrope_section(rope, text);
 }
 
-void refuse_sliding_windows(const ConfigFields& fields) {
+void refuse_sliding_windows(const JsonFields& fields) {
   bool sliding = false;
   if (fields.has("use_sliding_window")) fields.read_bool("use_sliding_window", sliding);
   if (sliding) fields.problem("use_sliding_window", "is true; sliding windows are not supported");
@@ -123,7 +125,7 @@ void refuse_sliding_windows(const ConfigFields& fields) {
   }
 }
 
-void read_text_sizes(const ConfigFields& fields, TextConfig& text) {
+void read_text_sizes(const JsonFields& fields, TextConfig& text) {
   fields.read_int("vocab_size", 1, kMaxCount, text.vocab_size);
   fields.read_int("hidden_size", 1, kMaxWidth, text.hidden_size);
   fields.read_int("intermediate_size", 1, kMaxWidth, text.intermediate_size);
@@ -137,7 +139,7 @@ void read_text_sizes(const ConfigFields& fields, TextConfig& text) {
   fields.read_int("max_position_embeddings", 1, kMaxCount, text.max_position_embeddings);
 }
 
-void read_text_rest(const ConfigFields& fields, bool sizes_known, TextConfig& text) {
+void read_text_rest(const JsonFields& fields, bool sizes_known, TextConfig& text) {
   fields.read_number_above("rms_norm_eps", 0.0, 1.0, text.rms_norm_eps);
   const bool heads_divide = text.hidden_size % text.num_attention_heads == 0;
   read_rope(fields, sizes_known && heads_divide, text);
@@ -151,9 +153,9 @@ void read_text_rest(const ConfigFields& fields, bool sizes_known, TextConfig& te
   }
 }
 
-void read_token_id(const ConfigFields& top, const ConfigFields& nested, const char* name,
-                   std::int64_t vocab_size, std::int64_t& out) {
-  const ConfigFields& fields = !top.has(name) && nested.has(name) ? nested : top;
+void read_token_id(const JsonFields& top, const JsonFields& nested, const char* name, std::int64_t vocab_size,
+                   std::int64_t& out) {
+  const JsonFields& fields = !top.has(name) && nested.has(name) ? nested : top;
   if (fields.has(name)) {
     fields.read_int(name, 0, vocab_size - 1, out);
   } else {
@@ -161,7 +163,7 @@ void read_token_id(const ConfigFields& top, const ConfigFields& nested, const ch
   }
 }
 
-void check_vision(const ConfigFields& fields, const ModelConfig& config) {
+void check_vision(const JsonFields& fields, const ModelConfig& config) {
   const VisionConfig& vision = config.vision;
   if (vision.hidden_size % vision.num_heads != 0) {
     fields.problem("hidden_size", fmt::format("is {}; a multiple of num_heads, {}, is expected",
@@ -183,7 +185,7 @@ void check_vision(const ConfigFields& fields, const ModelConfig& config) {
   }
 }
 
-void check_text(const ConfigFields& fields, const TextConfig& text) {
+void check_text(const JsonFields& fields, const TextConfig& text) {
   if (text.num_attention_heads % text.num_key_value_heads != 0) {
     fields.problem("num_attention_heads",
                    fmt::format("is {}; a multiple of num_key_value_heads, {}, is expected",
@@ -198,7 +200,7 @@ void check_text(const ConfigFields& fields, const TextConfig& text) {
   }
 }
 
-void read_token_ids(const ConfigFields& top, const ConfigFields& nested, ModelConfig& config) {
+void read_token_ids(const JsonFields& top, const JsonFields& nested, ModelConfig& config) {
   const std::array<std::pair<const char*, std::int64_t*>, 4> ids = {{
       {"image_token_id", &config.image_token_id},
       {"video_token_id", &config.video_token_id},
@@ -215,12 +217,12 @@ void read_token_ids(const ConfigFields& top, const ConfigFields& nested, ModelCo
   }
 }
 
-void read_dtype(const ConfigFields& fields, std::string& dtype) {
+void read_dtype(const JsonFields& fields, std::string& dtype) {
   fields.read_optional(fields.has("dtype") ? "dtype" : "torch_dtype", dtype);
 }
 
 // True when this is a config of the right kind; nothing else in another kind is worth reporting.
-bool check_kind(const ConfigFields& top) {
+bool check_kind(const JsonFields& top) {
   std::string type;
   top.read_optional("model_type", type);
   if (type != "qwen2_5_vl") {
@@ -238,13 +240,13 @@ bool check_kind(const ConfigFields& top) {
 
 ModelConfig parse_model_config(std::string_view json, std::string_view source) {
   const Json root = parse_json(json, source);
-  ConfigProblems problems(source);
-  const ConfigFields top(root, "", problems);
+  JsonProblems problems(source);
+  const JsonFields top(root, problems);
   ModelConfig config;
   if (check_kind(top)) {
-    const ConfigFields vision = top.object("vision_config");
-    const ConfigFields nested = top.object("text_config");
-    const ConfigFields& text = top.has("text_config") ? nested : top;
+    const JsonFields vision = top.object_or_empty("vision_config");
+    const JsonFields nested = top.object_or_empty("text_config");
+    const JsonFields& text = top.has("text_config") ? nested : top;
     const std::size_t problems_before = problems.count();
     read_vision_sizes(vision, config.vision);
     read_text_sizes(text, config.text);

@@ -1,4 +1,4 @@
-#include "checkpoint/message_quote.h"
+#include "core/message_quote.h"
 
 #include <fmt/format.h>
 
