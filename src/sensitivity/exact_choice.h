@@ -21,9 +21,8 @@ using CandidateSet = std::vector<std::vector<bool>>;
 // - first the units with the largest estimates (the quarter, and whatever is at least half of the least of
 //   these), those of which nothing is known, and the units that the estimate is checked with;
 // - then, as long as a unit that was not measured may belong to the most sensitive ones (ranking_top), more
-// of
-//   them. It may when its estimate, or its estimate times the largest factor by which the estimates of the 8
-//   measured units next to it (by estimate) were too small, is above the last of these;
+//   of them. It may when its estimate, or its estimate times the largest factor by which the estimates of the
+//   8 measured units next to it (by estimate) were too small, is above the last of these;
 // - as long as such a round changes which units are the most sensitive, another one follows.
 struct ExactChoice {
   CandidateSet wanted;        // all that is to be measured, as far as it is known

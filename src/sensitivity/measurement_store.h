@@ -21,14 +21,14 @@ struct MeasurementKey {
   std::string context;  // what else they depend on, as a hash of the calibration
 };
 
-// A SQLite file. All methods may be called by several threads at once. They throw as SqliteDatabase does;
-// after an error of put(), set_setting() or flush() what was not flushed may be lost.
 // Which model a store is of.
 struct MeasuredModel {
   std::string sha256;
   std::string name;
 };
 
+// A SQLite file. All methods may be called by several threads at once. They throw as SqliteDatabase does;
+// after an error of put(), set_setting() or flush() what was not flushed may be lost.
 class MeasurementStore {
  public:
   // Throws InputError as the constructor does for what is no store.

@@ -2,11 +2,10 @@
 //
 //   MatMulNBits of 4 bits    faster than f32 for one row, as fast for many.
 //   MatMulNBits of 8 bits    unpacks the whole weight in every run where it computes in f32: taken only where
-//   an
-//                            accuracy level asks for it. Else the weight is unpacked once, by Cast and Mul,
-//                            which are folded. Each of them leaves an f32 copy of the weight in memory, so
-//                            that a deep product, beside which a scaling costs nothing, has its scales behind
-//                            it and only the Cast.
+//                            an accuracy level asks for it. Else the weight is unpacked once, by Cast and
+//                            Mul, which are folded. Each of them leaves an f32 copy of the weight in memory,
+//                            so that a deep product, beside which a scaling costs nothing, has its scales
+//                            behind it and only the Cast.
 //   MatMulInteger            as fast as f32 or faster.
 //   ConvInteger              up to four times slower than a Conv in f32: the codes are made floats instead.
 //   DequantizeLinear         before a product it is taken for part of it: with a weight behind it MatMulNBits
