@@ -107,7 +107,7 @@ void Measurement::measure() {
     const bool asked = c.out ? run_.options.direction_out : run_.options.direction_in || !plan.direct;
     return asked && plan.wants(run_.row_of[*c.unit], f, run_.settings.formats[f], sample, c.out);
   };
-  const auto measure = [&](const std::string& stage, const Experiment::Want& want) {
+  const auto measure = [&](const std::string& stage, const WantedOf& want) {
     timed(stage, true, [&] { run_.experiment->measure(want, stage); });
   };
   if (run_.options.method != Method::exact) {

@@ -7,6 +7,7 @@
 
 #include "core/json_text.h"
 #include "core/output_folder.h"
+#include "quant/range_calibrator.h"
 #include "replay/model_hash.h"
 #include "replay/open_program.h"
 #include "sensitivity/baselines.h"
@@ -115,7 +116,7 @@ void RunContext::run_plain() {
     const std::vector<double> number{mean_variance(input)};
     if (!store->has(key)) store->put(key, number);
   };
-  experiment->run_plain(ranges || variance ? Experiment::Observe(observe) : Experiment::Observe());
+  experiment->run_plain(ranges || variance ? ObserveInput(observe) : ObserveInput());
   if (!ranges) return;
   StaticRanges found;
   for (std::size_t unit = 0; unit < selected.size(); ++unit) {
