@@ -25,11 +25,11 @@ fs::path existing(const fs::path& folder) {
 
 bool can_share_blocks(const fs::path& folder) {
   const fs::path place = existing(folder);
-  constexpr std::array<char, 4096> kBlock{};
+  constexpr std::array<char, 4096> kZeros{};
   const int first = ::open(place.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   const int second = ::open(place.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   const bool shared = first >= 0 && second >= 0 &&
-                      ::write(first, kBlock.data(), kBlock.size()) == static_cast<ssize_t>(kBlock.size()) &&
+                      ::write(first, kZeros.data(), kZeros.size()) == static_cast<ssize_t>(kZeros.size()) &&
                       ::ioctl(second, FICLONE, first) == 0;
   if (first >= 0) ::close(first);
   if (second >= 0) ::close(second);
