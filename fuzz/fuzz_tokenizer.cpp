@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "models/qwen25vl/chat_template.h"
 #include "qvl/error.h"
 #include "text/byte_level.h"
 #include "text/chat.h"
@@ -97,7 +98,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else if (input.starts_with('\1')) {
       split(input.substr(1));
     } else if (input.starts_with('\2')) {
-      (void)qvl::render_chat(qvl::parse_messages(input.substr(1), "input"));
+      (void)qvl::qwen25vl::render_chat(qvl::parse_messages(input.substr(1), "input"));
     } else {
       check(qvl::Tokenizer::parse(input, "input"), kText);
     }
