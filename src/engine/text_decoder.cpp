@@ -23,6 +23,7 @@ TextDecoder::TextDecoder(const std::filesystem::path& artifact, const ModelFacts
         artifact.string()));
   }
   ports_ = *ports;
+  inputs_ = DecoderInputs::of(TokenBatch::of_row({}), {}, ports_, facts_);
 }
 
 void TextDecoder::begin(std::span<const std::int64_t> ids, std::span<const Tensor> picture_features) {

@@ -33,6 +33,11 @@ std::int64_t rows_of(std::span<const TensorView> features, std::int64_t hidden_s
           "to the text artifact",
           name(view.dtype), to_string(view.shape), hidden_size));
     }
+    const auto bytes = static_cast<std::size_t>(view.shape[0] * hidden_size) * sizeof(float);
+    if (view.bytes.size() != bytes) {
+      throw InputError(
+          fmt::format("{} bytes of picture features; {} are expected", view.bytes.size(), bytes));
+    }
     rows += view.shape[0];
   }
   return rows;

@@ -58,7 +58,11 @@ const Family& family_in(const std::filesystem::path& folder) {
   const std::filesystem::path config = folder / "config.json";
   std::error_code error;
   if (!std::filesystem::is_regular_file(config, error)) return *families().front();
-  return family_of(read_text_file(config, kMaxConfigBytes), config.string());
+  try {
+    return family_of(read_text_file(config, kMaxConfigBytes), config.string());
+  } catch (const InputError&) {  // what is wrong with it is said by those who read it whole
+    return *families().front();
+  }
 }
 
 std::shared_ptr<const Model> read_model(const std::filesystem::path& config_json) {

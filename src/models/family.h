@@ -60,7 +60,7 @@ void register_family(const Family& family);
 // That of a config.json. What has no known model_type is taken for the oldest family's, whose parser says
 // what is wrong with it.
 [[nodiscard]] const Family& family_of(std::string_view config_json, std::string_view source);
-// That of a folder; without a config.json, the oldest.
+// That of a folder; without a config.json that can be read, the oldest.
 [[nodiscard]] const Family& family_in(const std::filesystem::path& folder);
 
 // Throws InputError as the family's parser, and where the file cannot be read.

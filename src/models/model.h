@@ -35,7 +35,7 @@ struct ModelFacts {
   // -1 where the config does not name them.
   std::int64_t picture_start_token_id = -1;
   std::int64_t picture_end_token_id = -1;
-  std::vector<std::int64_t> special_token_ids;  // all that stand for pictures and videos
+  std::vector<std::int64_t> special_token_ids;  // of pictures and videos: for them and around them
   bool tied_head = false;                       // lm_head is the table of token embeddings
 
   // Image tokens of a picture whose sides are multiples of block_pixels.

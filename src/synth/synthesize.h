@@ -29,7 +29,7 @@ struct SynthOptions {
 // same preset, seed, dtype and number of shards give the same bytes on any machine; a tensor's values depend
 // on the seed and its name only. Everything appears at the end or not at all, config.json last; a few MiB per
 // thread are held. Throws UsageError for an option, InputError for a tokenizer that does not fit (see
-// outline_checkpoint) and for files that are there without `force`, MachineError for a full disk,
+// Family::outline) and for files that are there without `force`, MachineError for a full disk,
 // Interrupted.
 void synthesize_checkpoint(const SynthOptions& options);
 

@@ -39,7 +39,7 @@ struct Goldens {
   PixelSize image_size;      // of the resized picture
   std::vector<GoldenCase> cases;
 
-  // `vocab`, layers and widths come from `config`. Throws InputError for a file of another format and for
+  // `vocab`, layers and widths come from `model`. Throws InputError for a file of another format and for
   // anything that does not fit the model.
   [[nodiscard]] static Goldens open(const std::filesystem::path& path, const Model& model);
 };

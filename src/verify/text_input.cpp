@@ -33,7 +33,12 @@ std::vector<OutputTensor> TextRunner::run(const TokenBatch& batch, std::span<con
                                           const std::vector<std::string>& outputs) const {
   std::vector<TensorView> views;
   if (!features.empty()) {
-    const auto rows = static_cast<std::int64_t>(features.size()) / facts_.hidden_size;
+    const auto count = static_cast<std::int64_t>(features.size());
+    const std::int64_t rows = count / facts_.hidden_size;
+    if (count % facts_.hidden_size != 0) {
+      throw InputError(
+          fmt::format("{} numbers of picture features; rows of {} are expected", count, facts_.hidden_size));
+    }
     views.push_back({DType::f32, {rows, facts_.hidden_size}, std::as_bytes(features)});
   }
   return session_.run(DecoderInputs::of(batch, views, ports_, facts_).named(), outputs, cancel_);

@@ -143,6 +143,20 @@ TEST(TextDecoder, RefusesFeaturesThatDoNotFit) {
   EXPECT_NO_THROW(decoder.begin(ids, std::vector<Tensor>{Tensor(DType::f32, {1, 192})}));
 }
 
+TEST(TextDecoder, HasNoLogitsBeforeItBegins) {
+  const TextDecoder decoder(folder() / "shapes_vl_text_fp16.onnx", demo_facts(), SessionOptions{});
+  EXPECT_THROW((void)decoder.next_logits(nullptr), UsageError);
+}
+
+// What an artifact gives need not be what its graph declares.
+TEST(DecoderInputs, RefusesFeaturesWithoutTheirBytes) {
+  const std::vector<float> few(10);
+  const std::vector<TensorView> features{{DType::f32, {1, 192}, std::as_bytes(std::span(few))}};
+  EXPECT_THROW((void)DecoderInputs::of(TokenBatch::of_row(std::vector<std::int64_t>{771}), features,
+                                       {DType::i64, DType::f32}, demo_facts()),
+               InputError);
+}
+
 TEST(TextDecoder, RefusesModelsOfAnotherKind) {
   EXPECT_THROW(TextDecoder(folder() / "shapes_vl_vision_56_fp32.onnx", demo_facts(), SessionOptions{}),
                InputError);
