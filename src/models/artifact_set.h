@@ -1,8 +1,11 @@
 // The sets of artifacts, which are the same for all families.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string_view>
+
+#include "models/tensor_table.h"
 
 namespace qvl {
 
@@ -17,6 +20,11 @@ struct ArtifactKind {
   std::string_view name;
   bool encodes_pictures = false;  // takes the vision encoder's tensors, else the text decoder's
   bool takes_pictures = false;    // made for pictures of one size
+
+  // Which tensors of the checkpoint it takes.
+  [[nodiscard]] constexpr TensorPart part() const noexcept {
+    return encodes_pictures ? TensorPart::vision : TensorPart::text;
+  }
 
   friend bool operator==(const ArtifactKind&, const ArtifactKind&) = default;
 };

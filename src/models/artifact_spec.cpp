@@ -50,9 +50,7 @@ std::vector<ArtifactSpec> reference_specs(const Model& model, const ArtifactOpti
   std::vector<ArtifactSpec> specs;
   for (const ArtifactKind& kind : artifacts_of(kReferenceSet)) {
     ArtifactSpec& spec = specs.emplace_back();
-    spec.set = kReferenceSet;
     spec.kind = kind;
-    spec.part = kind.encodes_pictures ? TensorPart::vision : TensorPart::text;
     if (kind.encodes_pictures) {
       add_vision_ports(spec, model.facts(), options);
     } else {

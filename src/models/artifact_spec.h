@@ -34,13 +34,10 @@ struct PortSpec {
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 struct ArtifactSpec {
-  std::string set;
   ArtifactKind kind;
   std::string file_ending;  // what follows the stem in its file's name: "_vision_672_fp32.onnx"
   std::vector<PortSpec> inputs;
   std::vector<PortSpec> outputs;
-  // Which tensors of the checkpoint it takes.
-  TensorPart part = TensorPart::text;
   // The graph, with its weights where the table says. Throws UsageError for picture sizes and dtypes that
   // cannot be. The model must outlive it.
   std::function<OnnxModel(const TensorTable& table, const Metadata& metadata)> build;

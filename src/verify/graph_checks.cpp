@@ -97,7 +97,10 @@ class GraphCheck {
     const std::filesystem::path place = subject_.place(a().file);
     OnnxModel::check(place);
     const ModelSummary summary = summarize_model(artifact_.probe->model());
-    require_contract(summary);
+    const auto model = model_of(a(), subject_.configs->model);
+    const ArtifactOptions options = options_of(a(), summary);
+    const ArtifactSpec spec = spec_of(*model, subject_.manifest.set, a().artifact, options);
+    require_contract(summary, options, spec);
     artifact_.runnable = artifact_.whole && artifact_.agrees;
     const std::string good =
         fmt::format("valid ONNX, opset {}; inputs and outputs are the contract's", summary.opset);
@@ -105,9 +108,6 @@ class GraphCheck {
       return passed(fmt::format("{}; made by {}, so not compared with the graph that qvl {} builds", good,
                                 summary.producer, QVL_VERSION));
     }
-    const auto model = model_of(a(), subject_.configs->model);
-    const ArtifactOptions options = options_of(a(), summary);
-    const ArtifactSpec spec = spec_of(*model, subject_.manifest.set, a().artifact, options);
     auto rebuilt = std::make_unique<OnnxModel>(spec.build(model->tensors(options.head), {}));
     if (!subject_.manifest.plan.empty()) {
       artifact_.rebuilt = std::move(rebuilt);
@@ -209,13 +209,12 @@ class GraphCheck {
     return end - begin;
   }
 
-  void require_contract(const ModelSummary& summary) {
+  void require_contract(const ModelSummary& summary, const ArtifactOptions& options,
+                        const ArtifactSpec& spec) {
     if (a().image_width_pixels * a().image_height_pixels > kMostPicturePixels) {
       throw InputError(fmt::format("pictures of {} x {} pixels; at most {} pixels are expected",
                                    a().image_width_pixels, a().image_height_pixels, kMostPicturePixels));
     }
-    const ArtifactOptions options = options_of(a(), summary);
-    const ArtifactSpec spec = spec_of(*subject_.configs->model, subject_.manifest.set, a().artifact, options);
     require_ports("input", summary.inputs, spec.inputs);
     require_ports("output", summary.outputs, spec.outputs);
     require_same_ports("input", summary.inputs, a().inputs);

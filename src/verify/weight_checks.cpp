@@ -77,10 +77,9 @@ bool is_twin(const Subject& subject, const SubjectArtifact& a, const SubjectArti
 // Every tensor that the checkpoint's model has in this artifact as it is. Throws InputError when the manifest
 // lacks one.
 std::vector<WeightTask> tasks_of(const SubjectArtifact& artifact, const TensorTable& table) {
-  const TensorPart part = artifact.kind.encodes_pictures ? TensorPart::vision : TensorPart::text;
   std::vector<WeightTask> tasks;
   for (const TensorRow& row : table.rows()) {
-    if (row.part != part) continue;
+    if (row.part != artifact.kind.part()) continue;
     const TensorReport* report = report_of(artifact.manifest, row.name);
     if (report == nullptr && !quantized_tasks(artifact.manifest, row, artifact.dtype).empty()) continue;
     if (report == nullptr) throw InputError(fmt::format("it has no tensor {}", row.name));
@@ -94,10 +93,9 @@ std::vector<WeightTask> tasks_of(const SubjectArtifact& artifact, const TensorTa
 }
 
 std::vector<QuantizedTask> quantized_tasks_of(const SubjectArtifact& artifact, const TensorTable& table) {
-  const TensorPart part = artifact.kind.encodes_pictures ? TensorPart::vision : TensorPart::text;
   std::vector<QuantizedTask> tasks;
   for (const TensorRow& row : table.rows()) {
-    if (row.part != part) continue;
+    if (row.part != artifact.kind.part()) continue;
     const auto own = quantized_tasks(artifact.manifest, row, artifact.dtype);
     tasks.insert(tasks.end(), own.begin(), own.end());
   }
